@@ -1,0 +1,42 @@
+// tapeline: one program, one subcommand a file in apps/commands.
+// Exit status: 0 done, 1 failed, 2 not understood, 130 interrupted.
+
+#include <cstdio>
+#include <exception>
+
+#include "apps/commands/commands.h"
+
+namespace {
+
+constexpr tapeline::Command kCommands[] = {
+    {"synth", "Render captchas of arithmetic expressions, with their labels", tapeline::define_synth},
+    {"train", "Train a recogniser", tapeline::define_train},
+    {"evaluate", "Measure how well a model reads pictures whose texts are known", tapeline::define_evaluate},
+    {"recognize", "Read pictures", tapeline::define_recognize},
+    {"inspect", "Show the layers of a model, preset or network", tapeline::define_inspect},
+    {"devices", "List what can be computed on", tapeline::define_devices},
+    {"bench", "Measure speed and memory", tapeline::define_bench},
+    {"profile", "Show where the time goes, kernel by kernel", tapeline::define_profile},
+};
+
+int fail(const char* what, int status) {
+  fmt::print(stderr, "tapeline: {}\n", what);
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const int status = tapeline::run_command_line(argc, argv, kCommands);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      return fail("the results cannot be written to the standard output; is the disk full?", 1);
+    return status;
+  } catch (const tapeline::UsageError& error) {
+    return fail(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory; a smaller --batch may help", 1);
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}

@@ -1,0 +1,86 @@
+#include "apps/random_work.h"
+
+#include <algorithm>
+
+#include "engine/random.h"
+
+namespace tapeline {
+
+namespace {
+
+constexpr int kLabelLength = 5;
+
+/// Noise in every pixel; labels of five characters, no two neighbours the same, fewer where the frames do not
+/// hold them.
+Batch random_batch(const Model& model, int count, int asked_width) {
+  const NetworkSpec& spec = model.spec();
+  if (spec.width && asked_width && asked_width != spec.width)
+    throw Error("--width {}: this network takes images of width {} only", asked_width, spec.width);
+  Random random(1, 2);
+  Batch batch;
+  batch.count = count;
+  batch.height = spec.height;
+  batch.width = spec.width ? spec.width : asked_width ? asked_width : 3 * spec.height;
+  batch.channels = spec.channels;
+  const std::size_t row = static_cast<std::size_t>(batch.width) * batch.channels;
+  batch.pixels.resize(row * batch.height * count);
+  for (float& pixel : batch.pixels) pixel = random.uniform(-1.7f, 1.7f);  // deviation 1
+  batch.widths.assign(static_cast<std::size_t>(count), batch.width);
+
+  const int frames = model.frames(batch.width);
+  if (frames < 1)
+    throw Error("images of width {} give no frame in this network; give a larger --width", batch.width);
+  const int characters = model.charset.size();
+  batch.max_label = characters > 1 ? std::min(kLabelLength, frames) : 1;
+  for (int n = 0; n < count; ++n)
+    for (int i = 0, before = 0; i < batch.max_label; ++i) {
+      int label = 1 + static_cast<int>(random.below(static_cast<std::uint32_t>(characters)));
+      if (label == before) label = label % characters + 1;
+      batch.labels.push_back(before = label);
+    }
+  batch.label_lengths.assign(static_cast<std::size_t>(count), batch.max_label);
+  return batch;
+}
+
+/// Pictures that are narrower than the batch are zero at the right.
+void pad_to(Batch& batch, int multiple) {
+  const int width = (batch.width + multiple - 1) / multiple * multiple;
+  if (width == batch.width) return;
+  const std::size_t from = static_cast<std::size_t>(batch.width) * batch.channels,
+                    to = static_cast<std::size_t>(width) * batch.channels;
+  std::vector<float> wide(to * batch.height * batch.count, 0.0f);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(batch.height) * batch.count; ++row)
+    std::copy_n(batch.pixels.begin() + static_cast<std::ptrdiff_t>(row * from), from,
+                wide.begin() + static_cast<std::ptrdiff_t>(row * to));
+  batch.pixels = std::move(wide);
+  batch.width = width;
+}
+
+}  // namespace
+
+void WorkChoice::declare(Arguments& arguments) {
+  network.declare(arguments);
+  arguments.choice("--mode", mode, "Whole training steps, or reading", {"train", "infer"});
+  arguments.option("--batch", batch, "Images at a time", 1, 65536);
+  arguments.option("--width", width,
+                   "Of the images, in the network's pixels; 0: the network's own, or 3 times its height", 0,
+                   1 << 20);
+}
+
+RandomWork::RandomWork(const WorkChoice& choice, const Device& device)
+    : model_(choice.network.open(device)), batch_(random_batch(model_, choice.batch, choice.width)) {
+  recognizer_.emplace(model_);
+  if (model_.network->any_width()) pad_to(batch_, recognizer_->width_multiple());
+  if (!choice.trains()) return;
+  optimizer_.emplace(model_.network->state().parameters, OptimizerMethod{});
+  step_.emplace(model_, *optimizer_, /*seed=*/1);
+}
+
+void RandomWork::run() {
+  if (step_)
+    step_->run(batch_, steps_++, /*learning_rate=*/1e-4);
+  else
+    recognizer_->read(batch_);
+}
+
+}  // namespace tapeline

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <memory>
+
+#include "engine/backend.h"
+
+namespace tapeline {
+
+/// The processor, with `threads` threads (0: as many as this process may use). Throws when TAPELINE_CPU asks
+/// for an instruction set that the processor lacks.
+std::shared_ptr<Backend> open_cpu(int threads = 0);
+
+}  // namespace tapeline

@@ -1,0 +1,25 @@
+#pragma once
+
+// One program for all processors of a kind: which of the compiled versions of the kernels is run.
+
+#include <string_view>
+
+#include "backends/cpu/kernels.h"
+
+namespace tapeline::cpu {
+
+enum class Isa { portable, avx2, avx512 };
+
+std::string_view name_of(Isa isa);
+
+/// The best that this processor has, or what the environment variable TAPELINE_CPU names. Throws when that is
+/// unknown, or when the processor lacks it.
+Isa choose_isa();
+
+void run(Isa isa, const Kernel& kernel, Context& context);
+
+/// For measuring: multiply-adds at full speed on this thread, for about 1000 * `rounds` cycles. How many they
+/// were.
+double multiply_add(Isa isa, int rounds);
+
+}  // namespace tapeline::cpu

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/backend.h"
+
+namespace tapeline {
+
+struct DeviceOptions {
+  int threads = 0;  // of the CPU backend; 0: as many as this process may use
+};
+
+/// What `tapeline devices` shows: every backend that was built or could have been, and why one cannot be
+/// used.
+struct DeviceEntry {
+  DeviceInfo info;
+  bool usable = false;
+  std::string reason;  // where not usable
+};
+std::vector<DeviceEntry> list_devices(const DeviceOptions& options = {});
+
+/// Opens "auto" (the fastest that is usable), "cpu", or "reference" (plain loops, to compare with). Throws,
+/// listing what there is, on any other name and on a device that cannot be used.
+std::shared_ptr<Backend> open_device(std::string_view id, const DeviceOptions& options = {});
+
+}  // namespace tapeline

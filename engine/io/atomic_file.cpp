@@ -1,0 +1,93 @@
+#include "engine/io/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+
+#include "engine/error.h"
+
+namespace tapeline {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The file that is meant by `path`, through symbolic links.
+fs::path target_of(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return path;
+  const fs::path target = fs::weakly_canonical(path, error);
+  if (error) throw Error("{}: cannot follow the symbolic link: {}", path.string(), error.message());
+  return target;
+}
+
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const fs::path& path) : path_(target_of(path)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path_, error);
+  if (!path_.has_filename() || (fs::exists(status) && !fs::is_regular_file(status)))
+    throw Error("{}: cannot be written: it is not an ordinary file; name one", path.string());
+
+  static std::atomic<unsigned> counter{0};
+  do {
+    temporary_ = folder_of(path_) / fmt::format(".{}.{}-{}.tmp", path_.filename().string().substr(0, 200),
+                                                ::getpid(), counter++);
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ < 0) fail("cannot be created");
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  if (descriptor_ < 0) throw Error("{}: written to after commit()", path_.string());
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("cannot be written");
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void AtomicFile::commit() {
+  if (descriptor_ < 0) throw Error("{}: committed twice", path_.string());
+  if (::fsync(descriptor_) != 0) fail("cannot be written to disk");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
+  ::close(descriptor_);
+  descriptor_ = -1;
+  // The name, too, has to reach the disk. Not every file system can sync a folder; the file is there anyway.
+  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  ::fsync(folder);
+  ::close(folder);
+}
+
+void AtomicFile::fail(const char* doing) const {
+  const int reason = errno;
+  throw Error("{}: {}: {}", path_.string(), doing, std::generic_category().message(reason));
+}
+
+void write_file(const fs::path& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void write_file(const fs::path& path, std::string_view text) {
+  write_file(path, std::as_bytes(std::span(text)));
+}
+
+}  // namespace tapeline

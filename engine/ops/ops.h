@@ -1,0 +1,26 @@
+#pragma once
+
+// Everything that can be done to a tensor.
+
+#include "engine/ops/activation.h"
+#include "engine/ops/batch_norm.h"
+#include "engine/ops/cast.h"
+#include "engine/ops/columns_to_sequence.h"
+#include "engine/ops/concatenate.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/ctc_loss.h"
+#include "engine/ops/dropout.h"
+#include "engine/ops/elementwise.h"
+#include "engine/ops/expand.h"
+#include "engine/ops/linear.h"
+#include "engine/ops/log_softmax.h"
+#include "engine/ops/lstm.h"
+#include "engine/ops/mask_columns.h"
+#include "engine/ops/matmul.h"
+#include "engine/ops/max_pool2d.h"
+#include "engine/ops/pad.h"
+#include "engine/ops/permute.h"
+#include "engine/ops/reduce.h"
+#include "engine/ops/reshape.h"
+#include "engine/ops/slice.h"
+#include "engine/ops/window.h"

@@ -1,0 +1,35 @@
+#pragma once
+
+// What can be done to a recorded list of kernels before it runs. Each pass keeps every result that somebody
+// can still read, bit for bit.
+
+#include <unordered_set>
+#include <vector>
+
+#include "engine/kernels/kernel.h"
+
+namespace tapeline {
+
+/// Storages of a program (those without a place) that are held by more than its kernels: their contents will
+/// be read.
+std::unordered_set<const Storage*> find_kept(const std::vector<Kernel>& kernels);
+
+/// Removes kernels all of whose results belong to the program and are neither kept nor read by a later
+/// kernel.
+void drop_dead_work(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept);
+
+/// Gives an ActivationForward to the convolution, product or normalisation before it, where nobody else reads
+/// what lies between the two.
+void fuse_activations(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept);
+
+struct MemoryPlan {
+  std::size_t arena_bytes = 0;     // with sharing
+  std::size_t unshared_bytes = 0;  // the sum of all
+};
+
+/// Sets the offset of every storage of the program so that two whose lifetimes (first to last kernel that
+/// touches them; all of it and beyond for kept ones) overlap never share a byte. Offsets are multiples of
+/// 256. Greedy by size, first fit.
+MemoryPlan plan_memory(const std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept);
+
+}  // namespace tapeline

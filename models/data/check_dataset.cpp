@@ -1,0 +1,133 @@
+#include "models/data/check_dataset.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "engine/error.h"
+#include "models/text/utf8.h"
+
+namespace tapeline {
+namespace {
+
+struct Finding {
+  Fault fault = Fault::none;
+  std::string why;
+  int width = 0;
+  std::size_t length = 0;
+};
+
+Finding examine(const Dataset& dataset, std::size_t index, const Preprocess& preprocess,
+                const std::optional<LabelRules>& rules) {
+  Finding finding;
+  try {
+    const Sample sample = dataset.load(index, preprocess.channels);
+    finding.width = preprocess.output_width(sample.image.width, sample.image.height);
+    finding.length = decode_utf8(sample.text).size();
+    if (rules) finding.fault = check_label(*rules, sample.text, finding.width, finding.why);
+  } catch (const Error& error) {
+    finding.fault = Fault::unreadable;
+    finding.why = error.what();
+  }
+  return finding;
+}
+
+/// Calls work(i) for every i < count on several threads; the first exception is thrown here after all have
+/// ended.
+template <typename Work>
+void for_each_index(std::size_t count, int threads, Work work) {
+  std::atomic<std::size_t> next = 0;
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto run = [&] {
+    try {
+      for (std::size_t i = next++; i < count; i = next++) work(i);
+    } catch (...) {
+      next = count;
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    for (int i = 1; i < threads; ++i) workers.emplace_back(run);
+    run();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+void count_fault(DataReport& report, Fault fault) {
+  if (fault == Fault::bad_line) ++report.bad_lines;
+  if (fault == Fault::unreadable) ++report.unreadable;
+  if (fault == Fault::outside_charset) ++report.outside_charset;
+  if (fault == Fault::too_long) ++report.too_long;
+}
+
+}  // namespace
+
+int available_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+int frames_needed(std::span<const int> classes) {
+  int frames = static_cast<int>(classes.size());
+  for (std::size_t i = 1; i < classes.size(); ++i) frames += classes[i] == classes[i - 1];
+  return frames;
+}
+
+Fault check_label(const LabelRules& rules, std::string_view text, int width, std::string& why) {
+  std::vector<int> classes;
+  try {
+    classes = rules.charset.encode(text);
+  } catch (const Error& error) {
+    why = error.what();
+    return Fault::outside_charset;
+  }
+  if (!rules.frames) return Fault::none;
+  const int needed = std::max(frames_needed(classes), 1), frames = rules.frames(width);
+  if (needed <= frames) return Fault::none;
+  why = fmt::format("label \"{}\" needs {} frames, and an image of width {} gives {}", text, needed, width,
+                    frames);
+  return Fault::too_long;
+}
+
+DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
+                         const std::optional<LabelRules>& rules, const CheckOptions& options) {
+  DataReport report;
+  report.samples = dataset.size();
+  const auto add_problem = [&](Problem problem, Fault fault) {
+    if (options.strict) throw Error("{}: {}", problem.name, problem.why);
+    count_fault(report, fault);
+    report.problems.push_back(std::move(problem));
+  };
+  for (const Problem& problem : dataset.problems()) add_problem(problem, Fault::bad_line);
+  if (dataset.rendered()) {
+    report.all = true;
+    return report;
+  }
+
+  std::vector<Finding> findings(dataset.size());
+  const int threads = options.threads > 0 ? options.threads : available_threads();
+  for_each_index(findings.size(), threads,
+                 [&](std::size_t i) { findings[i] = examine(dataset, i, preprocess, rules); });
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    auto& [fault, why, width, length] = findings[i];
+    if (fault != Fault::none) {
+      add_problem({dataset.name(i), std::move(why)}, fault);
+      continue;
+    }
+    report.usable.push_back(i);
+    report.widths.push_back(width);
+    report.longest_label = std::max(report.longest_label, length);
+  }
+  return report;
+}
+
+std::vector<std::string> collect_texts(const Dataset& dataset) {
+  constexpr std::size_t kEnoughOfEndless = 5000;
+  std::vector<std::string> texts(dataset.endless() ? kEnoughOfEndless : dataset.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) texts[i] = dataset.text(i);
+  return texts;
+}
+
+}  // namespace tapeline

@@ -1,0 +1,119 @@
+#include "models/data/listing.h"
+
+#include <algorithm>
+#include <map>
+
+#include "engine/error.h"
+#include "models/text/utf8.h"
+
+namespace tapeline {
+namespace {
+
+std::string_view as_text(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Calls visit(line, number from 1), without a byte-order mark and line ends. The end of the last line is no
+/// line.
+template <typename Visit>
+void for_each_line(std::string_view content, Visit visit) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
+  for (std::size_t number = 1; !content.empty(); ++number) {
+    const auto end = std::min(content.find('\n'), content.size());
+    auto line = content.substr(0, end);
+    content.remove_prefix(std::min(end + 1, content.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    visit(line, number);
+  }
+}
+
+void add(Listing& listing, std::string file, std::string_view text, const std::string& where) {
+  try {
+    decode_utf8(text);
+    listing.entries.push_back({std::move(file), std::string(text)});
+  } catch (const Error& error) {
+    listing.problems.push_back({where, error.what()});
+  }
+}
+
+/// Line i is the text of the image whose name is the number i.
+Listing parse_numbered(std::string_view content, const std::string& name, const FileTree& tree) {
+  const auto folder = folder_of(name);
+  std::map<std::string, std::string> file_of_number;
+  for (const auto& file : tree.names()) {
+    if (folder_of(file) != folder || !has_image_extension(file)) continue;
+    auto stem = stem_of(file);
+    stem.remove_prefix(std::min(stem.find_first_not_of('0'), stem.size()));
+    file_of_number.emplace(stem, file);
+  }
+  Listing listing;
+  for_each_line(content, [&](std::string_view line, std::size_t number) {
+    const auto where = fmt::format("{}:{}", name, number);
+    const auto file = file_of_number.find(std::to_string(number));
+    if (file != file_of_number.end())
+      add(listing, file->second, line, where);
+    else if (!line.empty())
+      listing.problems.push_back(
+          {where, fmt::format("there is no image {0}.png, {0}.jpg or {0}.bmp", number)});
+  });
+  return listing;
+}
+
+/// The one file of this name in the tree; "" where there is none.
+std::string find_list(const FileTree& tree, std::string_view file_name, const std::string& where) {
+  std::string found;
+  for (const auto& name : tree.names()) {
+    if (name.substr(folder_of(name).size()) != file_name) continue;
+    if (!found.empty())
+      throw Error("{}: has both {} and {}: unpack it and name the folder that is meant", where, found, name);
+    found = name;
+  }
+  return found;
+}
+
+}  // namespace
+
+Listing parse_list(std::string_view content, const std::string& name, std::string_view folder, bool spaces) {
+  Listing listing;
+  for_each_line(content, [&](std::string_view line, std::size_t number) {
+    if (line.empty()) return;
+    const auto where = fmt::format("{}:{}", name, number);
+    auto separator = line.find('\t');
+    if (separator == std::string_view::npos && spaces) separator = line.find(' ');
+    if (separator == std::string_view::npos || separator == 0)
+      listing.problems.push_back(
+          {where, spaces ? "expected `path<TAB>text` or `path text`" : "expected `path<TAB>text`"});
+    else
+      add(listing, std::string(folder) + std::string(line.substr(0, separator)), line.substr(separator + 1),
+          where);
+  });
+  return listing;
+}
+
+Listing list_by_names(const FileTree& tree) {
+  Listing listing;
+  for (const auto& file : tree.names()) {
+    if (!has_image_extension(file)) continue;
+    auto label = stem_of(file);
+    const auto underscore = label.rfind('_');
+    if (underscore != std::string_view::npos) label.remove_prefix(underscore + 1);
+    add(listing, file, label, file);
+  }
+  return listing;
+}
+
+Listing list_samples(const FileTree& tree, const std::string& where) {
+  if (const auto tsv = find_list(tree, "labels.tsv", where); !tsv.empty())
+    return parse_list(as_text(tree.read(tsv)), tsv, folder_of(tsv), /*spaces=*/false);
+  if (const auto txt = find_list(tree, "labels.txt", where); !txt.empty())
+    return parse_numbered(as_text(tree.read(txt)), txt, tree);
+  auto listing = list_by_names(tree);
+  if (listing.entries.empty() && listing.problems.empty())
+    throw Error(
+        "{}: has no labels.tsv, no labels.txt and no images (png, jpg, jpeg, bmp): name the folder that has",
+        where);
+  return listing;
+}
+
+}  // namespace tapeline

@@ -1,0 +1,13 @@
+#pragma once
+
+// stb_image and stb_image_write with the settings of this project; stb.cpp holds their code.
+
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_BMP
+#define STBI_NO_STDIO
+#define STBI_MAX_DIMENSIONS 65535
+#define STBI_WRITE_NO_STDIO
+
+#include <stb/stb_image.h>
+#include <stb/stb_image_write.h>

@@ -1,0 +1,71 @@
+#include "models/training/train_options.h"
+
+#include <filesystem>
+
+#include "engine/error.h"
+#include "engine/io/safetensors.h"
+
+namespace tapeline {
+
+namespace {
+
+/// Calls visit(name, member) for all that to_json() holds.
+template <typename Options, typename Visit>
+void each_field(Options& o, Visit&& visit) {
+  visit("network", o.network);
+  visit("charset", o.charset);
+  visit("data", o.data);
+  visit("validate", o.validate);
+  visit("batch", o.batch);
+  visit("seed", o.seed);
+  visit("optimizer", o.optimizer);
+  visit("learning_rate", o.learning_rate);
+  visit("schedule", o.schedule);
+  visit("decay", o.decay);
+  visit("clip", o.clip);
+  visit("augment", o.augment);
+}
+
+template <typename T>
+void get_field(const nlohmann::json& json, const char* name, T& to) {
+  try {
+    json.at(name).get_to(to);
+  } catch (const nlohmann::json::exception& error) {
+    throw Error("training options: \"{}\": {}", name, error.what());
+  }
+}
+
+}  // namespace
+
+nlohmann::json to_json(const TrainOptions& options) {
+  nlohmann::json json;
+  each_field(options, [&](const char* name, const auto& value) { json[name] = value; });
+  return json;
+}
+
+void from_json(const nlohmann::json& json, TrainOptions& options) {
+  each_field(options, [&](const char* name, auto& value) { get_field(json, name, value); });
+}
+
+TrainOptions options_of_checkpoint(const std::string& folder) {
+  const std::string path = (std::filesystem::path(folder) / "last.safetensors").string();
+  const Safetensors file = Safetensors::read(path);
+  const auto entry = file.metadata().find("training");
+  const nlohmann::json training = entry == file.metadata().end()
+                                      ? nlohmann::json()
+                                      : nlohmann::json::parse(entry->second, nullptr, false);
+  if (!training.is_object() || !training.contains("options") || !training.contains("length"))
+    throw Error("{}: holds no training to go on with; `tapeline train` without --resume begins one", path);
+  TrainOptions options;
+  from_json(training["options"], options);
+  get_field(training["length"], "steps", options.steps);
+  get_field(training["length"], "epochs", options.epochs);
+  get_field(training["length"], "minutes", options.minutes);
+  get_field(training["length"], "evaluate_every", options.evaluate_every);
+  get_field(training["length"], "patience", options.patience);
+  options.output = folder;
+  options.resume = true;
+  return options;
+}
+
+}  // namespace tapeline

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "models/data/dataset.h"
+
+namespace tapeline {
+
+struct TrainOptions {
+  std::string network;  // VGSL
+  std::string charset;  // empty: the characters of the labels
+  std::string data,
+      validate;  // what the sets below were opened from, in words: kept, and compared at a resumption
+  DatasetPtr training, validation;  // validation may be null
+  std::string output;               // folder; made where it is missing
+
+  std::int64_t steps = 0;  // one of the three is given
+  double epochs = 0, minutes = 0;
+  int batch = 64;
+  std::uint64_t seed = 1;
+  std::string optimizer = "adam";  // see parse_optimizer()
+  double learning_rate = 1e-3;
+  std::string schedule = "constant";  // see parse_schedule()
+  std::string decay;                  // weight decay by parameter pattern, see parse_decay_rules()
+  double clip = 0;                    // of the gradient's norm; 0: none
+  std::string augment = "none";       // see parse_augment()
+  std::int64_t evaluate_every = 500;  // steps; also how often a checkpoint is written
+  int patience = 0;                   // evaluations without improvement before it ends; 0: never
+  int loader_threads = 0;             // 0: one a core
+  bool strict = false;                // unusable samples stop it
+  bool resume = false;                // go on from last.safetensors in `output`
+};
+
+/// What decides a training's outcome; how long it goes on, how often it evaluates, and where it runs do not.
+nlohmann::json to_json(const TrainOptions& options);
+
+/// Puts what to_json() gave back into options. Throws, naming the field, where one is missing or of the wrong
+/// type.
+void from_json(const nlohmann::json& json, TrainOptions& options);
+
+/// The options that the checkpoint last.safetensors in `folder` was trained with, for --resume: all of
+/// to_json(), and the length. Throws where there is no such checkpoint.
+TrainOptions options_of_checkpoint(const std::string& folder);
+
+}  // namespace tapeline

@@ -1,0 +1,74 @@
+#include "models/training/train_step.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+#include "engine/nn/dropout.h"
+#include "engine/ops/ctc_loss.h"
+#include "engine/ops/reduce.h"
+
+namespace tapeline {
+
+TrainStep::Result TrainStep::run(const Batch& batch, std::int64_t step, double learning_rate) {
+  Recorded& r = recorded(batch.count, batch.width);
+  const auto longest = static_cast<int>(r.labels.extent(1));
+  if (batch.max_label > longest)
+    throw Error("train: a label of {} characters cannot fit {} frames", batch.max_label, longest);
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(r.labels.elements()), 0);
+  for (int n = 0; n < batch.count; ++n)
+    std::copy_n(batch.labels.begin() + std::ptrdiff_t{n} * batch.max_label, batch.max_label,
+                labels.begin() + std::ptrdiff_t{n} * longest);
+
+  r.images.upload(batch.pixels);
+  r.labels.upload(labels);
+  r.label_lengths.upload(batch.label_lengths);
+  r.dropout.upload(dropout_state(seed_, step));
+  const auto stages = model_.network->geometry().widths(batch.widths);
+  for (std::size_t stage = 0; stage < r.widths.size(); ++stage) r.widths[stage].upload(stages[stage]);
+  optimizer_.prepare(step, learning_rate);
+  r.program.replay();
+
+  Result result;
+  result.losses = r.losses.to_vector<float>();
+  for (const float loss : result.losses) result.loss += loss / batch.count;
+  if (const Tensor& norm = optimizer_.gradient_norm()) result.gradient_norm = norm.item();
+  return result;
+}
+
+TrainStep::Recorded& TrainStep::recorded(int count, int width) {
+  const std::pair key{count, width};
+  if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
+
+  const Network& network = *model_.network;
+  const Device& device = network.device();
+  const int frames = network.geometry().frames(network.any_width() ? width : network.spec().width);
+  Recorded made;
+  made.images = Tensor::zeros(device, {count, network.spec().height, width, network.spec().channels});
+  made.labels = Tensor::zeros(device, {count, frames}, DType::i32);
+  made.label_lengths = Tensor::zeros(device, {count}, DType::i32);
+  made.dropout = Tensor::zeros(device, {3}, DType::i32);
+  if (network.any_width())
+    for (std::size_t i = 0; i < network.geometry().stages.size(); ++i)
+      made.widths.push_back(Tensor::zeros(device, {count}, DType::i32));
+  const Pass pass{true, made.widths, made.dropout};
+  made.program = record([&] {
+    optimizer_.zero_grad();
+    const Tensor logits = network.forward(made.images, pass);
+    const Tensor losses =
+        ctc_loss(logits, made.labels, made.label_lengths, pass.at(network.geometry().final_stage));
+    made.losses = losses.detach();
+    mean(losses).backward();
+    optimizer_.step();
+    optimizer_.zero_grad();  // the gradients' memory is the program's to share
+  });
+  made.program.compile();
+  return programs_.emplace(key, std::move(made)).first->second;
+}
+
+std::size_t TrainStep::arena_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [key, recorded] : programs_) bytes += recorded.program.arena_bytes();
+  return bytes;
+}
+
+}  // namespace tapeline

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "engine/optim/optimizer.h"
+#include "engine/program.h"
+#include "models/data/loader.h"
+#include "models/recognizer/model.h"
+
+namespace tapeline {
+
+/// One step of training, recorded: forward, CTC, backward, clipping and update are one program for each width
+/// of a batch.
+class TrainStep {
+ public:
+  /// Keeps references to all three. `seed` is that of the dropout masks.
+  TrainStep(const Model& model, Optimizer& optimizer, std::uint64_t seed)
+      : model_(model), optimizer_(optimizer), seed_(seed) {}
+
+  struct Result {
+    double loss = 0;  // mean over the batch's images, in nats; each image's is not divided by its length
+    double gradient_norm = 0;   // before clipping; 0 without clipping
+    std::vector<float> losses;  // of each image
+  };
+  /// Step number `step` (from 0) on a batch whose labels all fit their frames. Blocks until it is done.
+  Result run(const Batch& batch, std::int64_t step, double learning_rate);
+
+  /// Memory of the recorded programs' tensors, in bytes.
+  std::size_t arena_bytes() const;
+
+ private:
+  struct Recorded {
+    Tensor images, labels, label_lengths, dropout, losses;
+    std::vector<Tensor> widths;
+    Program program;
+  };
+  Recorded& recorded(int count, int width);
+
+  const Model& model_;
+  Optimizer& optimizer_;
+  std::uint64_t seed_;
+  std::map<std::pair<int, int>, Recorded> programs_;
+};
+
+}  // namespace tapeline
