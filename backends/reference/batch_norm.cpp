@@ -24,7 +24,7 @@ void normalise(const K& k, const std::vector<double>& mean, const std::vector<do
       double y = (input[position + c] - mean[c]) * inv_dev[c];
       if (scale) y *= scale[c];
       if (offset) y += offset[c];
-      output[position + c] = inside ? activate(k.activation, y) : 0;
+      output[position + c] = inside ? activate(k.activation, static_cast<T>(y)) : 0;
     }
   });
 }

@@ -53,7 +53,8 @@ void run(const Conv2dForward& k) {
     });
     T* output = k.output.data<T>();
     for (std::size_t o = 0; o < sums.size(); ++o)
-      output[o] = activate(k.activation, sums[o] + (bias ? bias[o % k.geometry.out_channels] : 0));
+      output[o] =
+          activate(k.activation, static_cast<T>(sums[o] + (bias ? bias[o % k.geometry.out_channels] : 0)));
   });
 }
 

@@ -19,7 +19,7 @@ void run(const Gemm& k) {
         T& result = c[row * k.columns + column];
         if (bias) sum += bias[column];
         if (k.accumulate) sum += result;
-        result = activate(k.activation, sum);
+        result = activate(k.activation, static_cast<T>(sum));
       }
   });
 }

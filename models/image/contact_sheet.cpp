@@ -1,4 +1,5 @@
 #include "models/image/contact_sheet.h"
+#include "engine/io/atomic_file.h"
 
 #include <algorithm>
 #include <cmath>

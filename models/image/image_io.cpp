@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "engine/error.h"
+#include "engine/io/atomic_file.h"
 #include "models/image/stb.h"
 
 #ifdef _WIN32
@@ -190,27 +191,6 @@ std::vector<std::byte> encode_png(const Image& image) {
                               image.width * image.channels))
     throw Error("cannot write a PNG of {} x {} pixels: out of memory", image.width, image.height);
   return bytes;
-}
-
-void write_file(const fs::path& path, std::span<const std::byte> bytes) {
-  fs::path temporary = path;
-  temporary += fmt::format(".{}.tmp", getpid());
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  if (!file) throw Error("cannot write {}: {}", path.string(), std::strerror(errno));
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  std::error_code error;
-  if (!file) {
-    const int reason = errno;
-    fs::remove(temporary, error);
-    throw Error("cannot write {}: {}", path.string(), std::strerror(reason));
-  }
-  fs::rename(temporary, path, error);
-  if (error) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw Error("cannot write {}: {}", path.string(), error.message());
-  }
 }
 
 void write_png(const fs::path& path, const Image& image) { write_file(path, encode_png(image)); }

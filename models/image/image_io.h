@@ -29,9 +29,6 @@ std::vector<std::byte> encode_png(const Image& image);
 /// Writes to a temporary name beside `path`, then renames, so that no one sees half a file.
 void write_png(const std::filesystem::path& path, const Image& image);
 
-/// Likewise for any bytes.
-void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
-
 /// Grey: Rec. 601 luma. RGB: three equal channels. `channels` is 1 or 3.
 Image convert(const Image& image, int channels);
 
