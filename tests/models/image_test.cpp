@@ -166,7 +166,7 @@ TEST_CASE("errors name the file and the trouble") {
   CHECK(contains(message(folder.path / "x.png"), "x.png: not an image (PNG, JPEG and BMP are read)"));
 
   CHECK(contains(error_of([&] { write_png(folder.path / "no" / "such" / "a.png", Image(2, 2, 1)); }),
-                 "cannot write"));
+                 "a.png: cannot be created"));
   CHECK_THROWS_AS(write_png(folder.path / "a.png", Image()), Error);
   CHECK_THROWS_AS(encode_png(Image(2, 2, 2)), Error);
 }
