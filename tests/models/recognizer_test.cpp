@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/registry.h"
+#include "engine/autograd.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
 #include "models/recognizer/evaluate.h"
@@ -26,21 +27,27 @@ Image noise_image(int width, int height, int channels, std::uint64_t seed) {
   return image;
 }
 
-/// Parameters and running statistics as after some training: nothing is at its neutral start.
+/// As after some training: running statistics of real activations, outputs that are far apart, nothing at its
+/// start.
 void disturb(const Model& model) {
+  const Device& device = model.network->device();
   Random random(77);
-  const auto each = [&](const std::vector<NamedTensor>& list, const auto& change) {
-    for (const NamedTensor& t : list) {
-      std::vector<float> values = t.tensor.to_vector<float>();
-      for (float& v : values) v = change(t.name, v);
-      t.tensor.upload(values);
-    }
+  const auto noise = [&](std::int64_t count, float scale) {
+    std::vector<float> values(static_cast<std::size_t>(count));
+    for (float& v : values) v = scale * random.normal();
+    return values;
   };
-  each(model.network->state().parameters, [&](const std::string& name, float v) {
-    return name == "output.weight" ? 8 * v : v + 0.2f * random.normal();
-  });
-  each(model.network->state().buffers,
-       [&](const std::string&, float v) { return v + 0.2f * random.uniform(); });
+  for (const NamedTensor& p : model.network->state().parameters)
+    if (p.name == "output.weight") p.tensor.upload(noise(p.tensor.elements(), 2));
+  Pass pass;
+  pass.training = true;
+  pass.dropout = Tensor::zeros(device, {3}, DType::i32);
+  for (const auto& widths : model.network->geometry().widths({64, 64, 64, 64}))
+    pass.widths.push_back(Tensor::from(device, {4}, widths));
+  const NoGrad no_tape;
+  for (int i = 0; i < 30; ++i)
+    model.network->forward(
+        Tensor::from(device, {4, model.spec().height, 64, 1}, noise(4 * model.spec().height * 64, 1)), pass);
 }
 
 std::string message_of(const auto& action) {
