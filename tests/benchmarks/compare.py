@@ -19,6 +19,9 @@ CASES = {
 }
 
 
+CHARSETS = {"captcha": "0123456789+-*()", "crnn-body": "0123456789abcdefghijklmnopqrstuvwxyz"}
+
+
 def torch_network(preset):
     import torch
     from torch import nn
@@ -124,7 +127,7 @@ def main():
         ours, theirs, memory = [], {way: [] for way in ways}, 0
         for _ in range(args.rounds):
             result = run_json([args.program, "bench", "--preset", preset, "--mode", mode, "--batch", str(batch),
-                               "--threads", str(args.threads), "--json"])
+                               "--charset", CHARSETS[preset], "--threads", str(args.threads), "--json"])
             ours.append(result["median_ms"])
             memory = max(memory, result["peak_rss_mib"])
             for way in ways:
