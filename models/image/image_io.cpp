@@ -15,13 +15,6 @@
 #include "engine/io/atomic_file.h"
 #include "models/image/stb.h"
 
-#ifdef _WIN32
-#include <process.h>
-#define getpid _getpid
-#else
-#include <unistd.h>
-#endif
-
 namespace tapeline {
 
 namespace fs = std::filesystem;
