@@ -34,20 +34,29 @@
 
 namespace tapeline {
 
-using Kernel =
+using AnyKernel =
     std::variant<ActivationForward, ActivationBackward, BatchNormTraining, BatchNormInference,
                  BatchNormBackward, Cast, Conv2dForward, Conv2dBackwardInput, Conv2dBackwardWeight, Copy,
                  CtcLoss, Dropout, Binary, Unary, Fill, Gemm, LogSoftmaxForward, LogSoftmaxBackward,
                  LstmForward, LstmBackward, MaskColumns, MaxPool2dForward, MaxPool2dBackward, GlobalNorm,
                  SgdStep, AdamStep, RmsPropStep, AdadeltaStep, Reduce>;
 
-inline std::string_view name_of(const Kernel& kernel) {
-  return std::visit([](const auto& k) { return k.name; }, kernel);
-}
+/// One of them. Copied, moved and destroyed in kernel.cpp: in place, each op would compile all of that again.
+class Kernel : public AnyKernel {
+ public:
+  using AnyKernel::AnyKernel;
+  Kernel(const Kernel&);
+  Kernel(Kernel&&) noexcept;
+  Kernel& operator=(const Kernel&);
+  Kernel& operator=(Kernel&&) noexcept;
+  ~Kernel();
+};
 
-inline double flops_of(const Kernel& kernel) {
-  return std::visit([](const auto& k) { return k.flops(); }, kernel);
-}
+std::string_view name_of(const Kernel& kernel);
+double flops_of(const Kernel& kernel);
+
+/// Bytes read and written if every operand is moved once.
+double bytes_of(const Kernel& kernel);
 
 /// Calls in(view) and out(view) for the operands that are present.
 template <typename In, typename Out>
@@ -63,14 +72,6 @@ void visit_views(const Kernel& kernel, In&& in, Out&& out) {
             });
       },
       kernel);
-}
-
-/// Bytes read and written if every operand is moved once.
-inline double bytes_of(const Kernel& kernel) {
-  double bytes = 0;
-  const auto add = [&](const View& view) { bytes += static_cast<double>(view.bytes()); };
-  visit_views(kernel, add, add);
-  return bytes;
 }
 
 }  // namespace tapeline
