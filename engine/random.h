@@ -53,7 +53,7 @@ class Random {
     return static_cast<std::uint32_t>((std::uint64_t{bits()} * count) >> 32);
   }
 
-  /// Uniform integer in [low, high], both included.
+  /// Uniform integer in [low, high], both included; high - low < 2^31.
   int integer(int low, int high) {
     return low + static_cast<int>(below(static_cast<std::uint32_t>(high - low) + 1));
   }

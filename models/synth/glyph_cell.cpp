@@ -18,40 +18,47 @@ namespace {
 /// Height of a digit in units of the font size.
 constexpr float kDigitHeight = 0.715f;
 
+struct Range {
+  float low, high;
+  float draw(Random& random) const { return random.uniform(low, high); }
+};
+
 struct Metrics {
-  float width, height;  // of the cell, in units of the font size
+  Range width, height;  // of the cell, in units of the font size
   float turn;           // at most this, as the tangent of half the angle
 };
 
-constexpr float kTurn30 = 0.26795f, kTurn45 = 0.41421f;
+constexpr float kTurn30 = 0.26795f, kTurn36 = 0.32492f, kTurn45 = 0.41421f;
 
 Metrics metrics_of(char character) {
   switch (character) {
     case '+':
-      return {0.42f, 0.85f, kTurn45};
+      return {{0.26f, 0.44f}, {0.58f, 0.86f}, kTurn45};
     case '*':
-      return {0.45f, 0.78f, kTurn30};
+      return {{0.32f, 0.46f}, {0.54f, 0.84f}, kTurn36};
     case '-':
-      return {0.33f, 0.10f, 0.17f};
+      return {{0.33f, 0.33f}, {0.10f, 0.10f}, 0.17f};
     case '(':
     case ')':
-      return {0.30f, 1.00f, 0.2f};
+      return {{0.22f, 0.30f}, {0.94f, 1.02f}, 0.2f};
     case '1':
-      return {0.36f, 0.94f, 0.13f};
+      return {{0.36f, 0.36f}, {0.80f, 0.96f}, 0.15f};
+    case '7':
+      return {{0.36f, 0.54f}, {0.74f, 0.96f}, 0.3f};
     default:
-      return {0.54f, 0.94f, 0.22f};
+      return {{0.42f, 0.56f}, {0.80f, 0.96f}, kTurn30};
   }
 }
 
 /// In all hands alike: the plus is fat, and the arms of the asterisk have to stay apart.
-float symbol_pen(char character) {
+Range symbol_pen(char character) {
   switch (character) {
     case '+':
-      return 17.5f;
+      return {15, 19};
     case '*':
-      return 12.5f;
+      return {10.5f, 17};
     default:
-      return 12;
+      return {10, 13};
   }
 }
 
@@ -146,7 +153,7 @@ Mask draw_ink(char character, float size, float half_tangent, Random& random) {
   const float unit = size * kDigitHeight / 100;
   const Wobble wobble(design.wobble, random);
   const Turn turn(half_tangent, symbol ? 0 : random.uniform(-0.08f, 0.12f));
-  const float pen = random.uniform(0.85f, 1.1f) * (symbol ? symbol_pen(character) : design.pen);
+  const float pen = symbol ? symbol_pen(character).draw(random) : design.pen * random.uniform(0.85f, 1.1f);
 
   std::vector<std::vector<PenPoint>> lines;
   Bounds bounds;
@@ -213,21 +220,22 @@ Mask with_margin(const Mask& ink, int left, int right) {
 
 Mask draw_glyph_cell(char character, float size, Random& random) {
   const Metrics metrics = metrics_of(character);
-  // Two draws: small turns are common, the largest are rare. (Draws are statements of their own: the order in
-  // which arguments are evaluated is left to the compiler.)
+  // A plus and an asterisk come at every angle. Of the others, small turns are common and the largest rare.
+  // (Draws are statements of their own: the order in which arguments are evaluated is left to the compiler.)
+  const bool star = character == '*' || character == '+';
   const float turn = random.uniform(-metrics.turn, metrics.turn);
   const float more = random.uniform(-metrics.turn, metrics.turn);
-  const Mask ink = draw_ink(character, size, (turn + more) / 2, random);
+  const Mask ink = draw_ink(character, size, star ? turn : (turn + more) / 2, random);
   if (character == '-') {
     const int left = random.integer(0, 5), right = random.integer(0, 5);
     return with_margin(ink, left, right);
   }
 
   // What is narrow, like a 1 without a foot, would become a block.
-  const float width = std::min(metrics.width * size, 1.35f * static_cast<float>(ink.width));
-  const float height = metrics.height * size;
+  const float width = std::min(metrics.width.draw(random) * size, 1.35f * static_cast<float>(ink.width));
+  const float height = metrics.height.draw(random) * size;
   // The arms of a plus and of an asterisk are what tells them apart: none may be cut off.
-  const float reach = character == '*' || character == '+' ? 0.5f : 1;
+  const float reach = star ? 0.5f : 1;
   const float reach_x = reach * width * random.uniform(0.08f, 0.28f);
   const float reach_y = reach * height * random.uniform(0.15f, 0.28f);
   return warped(ink, static_cast<int>(width + 0.5f), static_cast<int>(height + 0.5f), reach_x, reach_y,

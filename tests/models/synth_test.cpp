@@ -132,10 +132,10 @@ TEST_CASE("pictures are the same on every machine") {
     const RenderedExpression rendered = render_expression(parse_expression_options(options), index);
     return std::pair(rendered.text, fnv1a(rendered.image.pixels));
   };
-  CHECK(hash("seed=7", 0) == std::pair(std::string("1+4*1"), std::uint64_t{0x4f80c22de460f2d9}));
-  CHECK(hash("seed=7", 1000000) == std::pair(std::string("0-(1+0)"), std::uint64_t{0xb6c0fde7d0b552bc}));
+  CHECK(hash("seed=7", 0) == std::pair(std::string("1+4*1"), std::uint64_t{0x867bb0ef095b3dd3}));
+  CHECK(hash("seed=7", 1000000) == std::pair(std::string("0-(1+0)"), std::uint64_t{0x2a5e18948a69312e}));
   CHECK(hash("seed=3&operators=3&brackets=1&width=200&height=64", 5) ==
-        std::pair(std::string("(8-8)+5*1"), std::uint64_t{0x99ee5c3bc00bbf07}));
+        std::pair(std::string("(8-8)+5*1"), std::uint64_t{0x15c908d89e3dd7f0}));
 }
 
 TEST_CASE("pictures have dark text from the left edge on light paper, in the size asked for") {
