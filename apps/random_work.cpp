@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "engine/io/safetensors.h"
 #include "engine/random.h"
 
 namespace tapeline {
 
 namespace {
 
-constexpr int kLabelLength = 5;
+constexpr int kLabelLength = 5, kDumpedSteps = 3;
+constexpr double kLearningRate = 1e-4;
 
 /// Noise in every pixel; labels of five characters, no two neighbours the same, fewer where the frames do not
 /// hold them.
@@ -65,6 +67,12 @@ void WorkChoice::declare(Arguments& arguments) {
   arguments.option("--width", width,
                    "Of the images, in the network's pixels; 0: the network's own, or 3 times its height", 0,
                    1 << 20);
+  device.declare(arguments);
+}
+
+Device WorkChoice::open_device() const {
+  network.check();
+  return device.open();
 }
 
 RandomWork::RandomWork(const WorkChoice& choice, const Device& device)
@@ -78,9 +86,33 @@ RandomWork::RandomWork(const WorkChoice& choice, const Device& device)
 
 void RandomWork::run() {
   if (step_)
-    step_->run(batch_, steps_++, /*learning_rate=*/1e-4);
+    step();
   else
     recognizer_->read(batch_);
+}
+
+double RandomWork::step() { return step_->run(batch_, steps_++, kLearningRate).loss; }
+
+void RandomWork::dump(const std::string& path) {
+  const Device& device = model_.network->device();
+  std::vector<NamedTensor> tensors;
+  for (const auto* list : {&model_.network->state().parameters, &model_.network->state().buffers})
+    for (const auto& [name, tensor] : *list)
+      tensors.push_back({name, Tensor::from(device, tensor.shape(), tensor.to_vector<float>())});
+  tensors.push_back(
+      {"input.images",
+       Tensor::from(device, {batch_.count, batch_.height, batch_.width, batch_.channels}, batch_.pixels)});
+  if (step_) {
+    tensors.push_back(
+        {"input.labels", Tensor::from(device, {batch_.count, batch_.max_label}, batch_.labels)});
+    tensors.push_back({"input.label_lengths", Tensor::from(device, {batch_.count}, batch_.label_lengths)});
+    std::vector<float> losses;
+    for (int i = 0; i < kDumpedSteps; ++i) losses.push_back(static_cast<float>(step()));
+    tensors.push_back({"output.losses", Tensor::from(device, {kDumpedSteps}, losses)});
+  } else {
+    tensors.push_back({"output.logits", recognizer_->logits(batch_)});
+  }
+  write_safetensors(path, tensors);
 }
 
 }  // namespace tapeline

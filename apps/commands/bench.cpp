@@ -1,9 +1,7 @@
-#include <algorithm>
-#include <cmath>
-#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "apps/commands/commands.h"
-#include "apps/device_options.h"
+#include "apps/measure.h"
 #include "apps/random_work.h"
 #include "apps/table.h"
 #include "apps/terminal.h"
@@ -16,83 +14,50 @@ const Stopwatch since_start;  // of the process, as near as a program knows
 
 struct BenchArguments {
   WorkChoice work;
-  DeviceChoice device;
   int steps = 0;
-  bool json = false;
+  bool json = false, on_request = false;
+  std::string dump;
 };
 
-constexpr int kWarmUp = 2, kLeast = 20, kMost = 2000;
-constexpr double kLeastSeconds = 1.5;
+constexpr int kWarmUp = 2;
 
-/// The largest resident set so far, in MiB. Not from getrusage(), which also counts what the parent process
-/// held before it started this one.
-double peak_rss_mib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
-  return 0;
-}
-
-/// Linear between the two nearest of the ascending values.
-double percentile(const std::vector<double>& values, double share) {
-  const double at = share * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(at), high = std::min(low + 1, values.size() - 1);
-  return std::lerp(values[low], values[high], at - static_cast<double>(low));
-}
-
-/// Milliseconds of each repetition, ascending. `steps` 0: at least 20, for at least 1.5 s.
-std::vector<double> measure(RandomWork& work, int steps) {
-  for (int i = 0; i < kWarmUp; ++i) work.run();
-  std::vector<double> times;
-  const Stopwatch all;
-  const auto enough = [&] {
-    const auto done = static_cast<int>(times.size());
-    return steps > 0 ? done >= steps : done >= kMost || (done >= kLeast && all.seconds() >= kLeastSeconds);
-  };
-  while (!enough()) {
-    const Stopwatch one;
-    work.run();
-    times.push_back(1e3 * one.seconds());
-  }
-  std::sort(times.begin(), times.end());
-  return times;
+Repetitions repetitions(int steps) {
+  return steps > 0 ? Repetitions{.least = steps, .most = steps, .seconds = 0} : Repetitions{};
 }
 
 int run(const BenchArguments& arguments) {
-  arguments.work.network.check();
-  const Device device = arguments.device.open();
-  RandomWork work(arguments.work, device);
+  const WorkChoice& choice = arguments.work;
+  const Device device = choice.open_device();
+  RandomWork work(choice, device);
+  if (!arguments.dump.empty()) work.dump(arguments.dump);
   work.run();
   const double cold_start = 1e3 * since_start.seconds();
-  const std::vector<double> times = measure(work, arguments.steps);
-  const double median = percentile(times, 0.5);
-  const double rate = 1e3 * arguments.work.batch / median;
-  const double memory = peak_rss_mib();
+  for (int i = 0; i < kWarmUp; ++i) work.run();
+  if (arguments.on_request) {
+    measure_on_request([&] { work.run(); });
+    return 0;
+  }
+  nlohmann::json result = summary(measure([&] { work.run(); }, repetitions(arguments.steps)));
+  const double rate = 1e3 * choice.batch / result["median_ms"].get<double>();
   const std::string name = device->describe().name;
 
   if (arguments.json) {
-    const nlohmann::json json{{"mode", arguments.work.mode},
-                              {"network", work.model().spec().text},
-                              {"device", name},
-                              {"batch", arguments.work.batch},
-                              {"width", work.batch().width},
-                              {"repetitions", times.size()},
-                              {"median_ms", median},
-                              {"p10_ms", percentile(times, 0.1)},
-                              {"p90_ms", percentile(times, 0.9)},
-                              {"p99_ms", percentile(times, 0.99)},
-                              {"images_per_s", rate},
-                              {"peak_rss_mib", memory},
-                              {"cold_start_ms", cold_start}};
-    fmt::print("{}\n", json.dump());
+    result.update({{"mode", choice.mode},
+                   {"network", work.model().spec().text},
+                   {"device", name},
+                   {"batch", choice.batch},
+                   {"width", work.batch().width},
+                   {"images_per_s", rate},
+                   {"cold_start_ms", cold_start}});
+    fmt::print("{}\n", result.dump());
     return 0;
   }
   Table table({"median ms", "p10", "p90", "p99", "images/s", "peak MiB", "cold start ms"});
-  const auto ms = [](double value) { return fmt::format("{:.2f}", value); };
-  table.add({ms(median), ms(percentile(times, 0.1)), ms(percentile(times, 0.9)), ms(percentile(times, 0.99)),
-             fmt::format("{:.1f}", rate), fmt::format("{:.0f}", memory), fmt::format("{:.0f}", cold_start)});
-  fmt::print("{}, batch {}, {} repetitions, {}\n{}", arguments.work.trains() ? "training step" : "inference",
-             arguments.work.batch, times.size(), name, table.text());
+  const auto ms = [&](const char* field) { return fmt::format("{:.2f}", result[field].get<double>()); };
+  table.add({ms("median_ms"), ms("p10_ms"), ms("p90_ms"), ms("p99_ms"), fmt::format("{:.1f}", rate),
+             fmt::format("{:.0f}", result["peak_rss_mib"].get<double>()), fmt::format("{:.0f}", cold_start)});
+  fmt::print("{}, batch {}, {} repetitions, {}\n{}", choice.trains() ? "training step" : "inference",
+             choice.batch, result["repetitions"].get<int>(), name, table.text());
   return 0;
 }
 
@@ -103,7 +68,11 @@ std::function<int()> define_bench(Arguments& arguments) {
   given->work.declare(arguments);
   arguments.option("--steps", given->steps, "Repetitions; 0: at least 20, for at least 1.5 s", 0, 1'000'000);
   arguments.flag("--json", given->json, "One JSON object, for programs");
-  given->device.declare(arguments);
+  arguments.flag("--on-request", given->on_request,
+                 "Measure for each line `SECONDS LEAST` of the standard input, the least number of "
+                 "repetitions last; answer in JSON");
+  arguments.option("--dump", given->dump,
+                   "Write weights, input and output to this safetensors file, to compute the same elsewhere");
   arguments.examples(
       "  tapeline bench --preset captcha --mode train --batch 64 --threads 2\n"
       "  tapeline bench best.safetensors --batch 1 --json\n"

@@ -1,7 +1,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands/commands.h"
-#include "apps/device_options.h"
 #include "apps/random_work.h"
 #include "apps/table.h"
 #include "backends/profile/profile.h"
@@ -12,7 +11,6 @@ namespace {
 
 struct ProfileArguments {
   WorkChoice work;
-  DeviceChoice device;
   int steps = 5;
   bool json = false;
 };
@@ -64,8 +62,7 @@ void print_table(const std::vector<Row>& rows, const DeviceInfo& device, double 
 }
 
 int run(const ProfileArguments& arguments) {
-  arguments.work.network.check();
-  const auto device = std::make_shared<ProfileBackend>(arguments.device.open());
+  const auto device = std::make_shared<ProfileBackend>(arguments.work.open_device());
   const DeviceInfo info = device->describe();
   RandomWork work(arguments.work, device);
   work.run();
@@ -92,7 +89,6 @@ std::function<int()> define_profile(Arguments& arguments) {
   given->work.declare(arguments);
   arguments.option("--steps", given->steps, "Steps to measure, after one to warm up", 1, 1'000'000);
   arguments.flag("--json", given->json, "One JSON object, for programs");
-  given->device.declare(arguments);
   arguments.examples(
       "  tapeline profile --preset captcha --mode train --batch 64\n"
       "\nRoofline: the time in which the device could do the kernel's arithmetic, or move each operand once "

@@ -56,18 +56,24 @@ std::vector<Reading> Recognizer::read(std::span<const Image> images, int batch_s
 
 std::vector<Reading> Recognizer::read(const Batch& batch) { return read(batch, batch.widths); }
 
-std::vector<Reading> Recognizer::read(const Batch& batch, std::span<const int> source_widths) {
-  const Network& network = *model_.network;
+Tensor Recognizer::logits(const Batch& batch) {
   Recorded& program = recorded(batch.count, batch.width);
   program.images.upload(batch.pixels);
-  const auto stages = network.geometry().widths(batch.widths);
+  const auto stages = model_.network->geometry().widths(batch.widths);
   for (std::size_t stage = 0; stage < program.widths.size(); ++stage)
     program.widths[stage].upload(stages[stage]);
   program.program.replay();
-  const std::vector<float> logits = program.logits.to_vector<float>();
+  return program.logits;
+}
 
+std::vector<Reading> Recognizer::read(const Batch& batch, std::span<const int> source_widths) {
+  const Network& network = *model_.network;
+  const Tensor computed = this->logits(batch);
+  const std::vector<float> logits = computed.to_vector<float>();
+
+  const auto stages = network.geometry().widths(batch.widths);
   const auto& own_frames = stages[static_cast<std::size_t>(network.geometry().final_stage)];
-  const auto image = static_cast<std::size_t>(program.logits.extent(1)) * network.classes();
+  const auto image = static_cast<std::size_t>(computed.extent(1)) * network.classes();
   std::vector<Reading> readings;
   for (std::size_t n = 0; n < own_frames.size(); ++n) {
     const auto own = static_cast<std::size_t>(own_frames[n]) * network.classes();

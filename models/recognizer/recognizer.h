@@ -38,6 +38,9 @@ class Recognizer {
   /// Pictures that have been prepared already; its width is a multiple of width_multiple(). Characters are
   /// placed in the network's pixels.
   std::vector<Reading> read(const Batch& batch);
+  /// What the network says of such pictures, [N, frames, classes], not normalised. Its values are good until
+  /// the next call.
+  Tensor logits(const Batch& batch);
 
   /// Widths of batches are multiples of it, so that few programs are recorded for pictures of any width.
   int width_multiple() const;

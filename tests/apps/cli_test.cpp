@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/io/safetensors.h"
 #include "tests/apps/program.h"
 #include "tests/engine/temporary_folder.h"
 
@@ -446,6 +447,37 @@ TEST_CASE("bench and profile") {
   CHECK(
       run({"bench", kAnyWidth, "--mode", "train", "--batch", "2", "--steps", "1", "--width", "37"}).status ==
       0);
+}
+
+TEST_CASE("bench answers requests, and hands out what it computes with") {
+  const TemporaryFolder folder;
+  const std::string asked = "0 2\n0.001 1\n";
+  for (const std::string mode : {"train", "infer"}) {
+    const fs::path file = folder / (mode + ".safetensors");
+    const Outcome outcome = run({"bench", "--network", kNetwork, "--mode", mode, "--batch", "2",
+                                 "--on-request", "--dump", file.string()},
+                                asked);
+    check_right(outcome);
+    std::vector<json> answers;
+    for (const std::string& line : lines_of(outcome.out)) answers.push_back(json::parse(line));
+    REQUIRE(answers.size() == 3);
+    CHECK(answers[0]["ready"] == true);
+    CHECK(answers[1]["repetitions"] == 2);
+    for (const char* name : {"median_ms", "p10_ms", "p90_ms", "p99_ms", "peak_rss_mib"})
+      CHECK(answers[2][name] > 0);
+
+    const Safetensors dump = Safetensors::read(file);
+    CHECK(dump.entry("input.images").shape[0] == 2);
+    CHECK(dump.contains("output.weight"));
+    CHECK(dump.contains("output.logits") == (mode == "infer"));
+    CHECK(dump.contains("output.losses") == (mode == "train"));
+    CHECK(dump.contains("input.label_lengths") == (mode == "train"));
+  }
+  for (const char* nonsense : {"x\n", "-1 2\n", "1 0\n", "1\n"}) {
+    const Outcome outcome = run({"bench", "--network", kNetwork, "--batch", "1", "--on-request"}, nonsense);
+    CHECK(outcome.status == 1);
+    CHECK(has(outcome.err, "is no request"));
+  }
 }
 
 TEST_CASE("wrong input: a message that names it, and exit status 1") {

@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
-# Measures build/apps/tapeline beside PyTorch, in one run on this machine. Called by ./run bench, which has built the
-# program; arguments go to compare.py (--help tells). PyTorch is put into .venv-bench the first time (6 GB, some
-# minutes); TAPELINE_BENCH_PYTHON names a Python that has it already.
+# Measures Tapeline beside PyTorch, onnxruntime and ncnn, in one run on this machine. Called by ./run bench, which has
+# built the programs; the arguments are those of benchmark.py (--help tells), which also makes a Python for the peers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-python=${TAPELINE_BENCH_PYTHON:-.venv-bench/bin/python}
-if [ ! -x "$python" ]; then
-  echo "Making .venv-bench with PyTorch (6 GB; set TAPELINE_BENCH_PYTHON to use another) ..."
-  python3 -m venv .venv-bench || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-  .venv-bench/bin/pip install --quiet torch numpy
+if ! command -v python3 >/dev/null; then
+  echo "run.sh: python3 is missing; install it (Debian: apt-get install python3 python3-venv)" >&2
+  exit 1
 fi
-exec "$python" tests/benchmarks/compare.py "$@"
+exec python3 tests/benchmarks/benchmark.py "$@"
