@@ -129,6 +129,7 @@ def main():
     chosen = rows.choose(options.rows, options.quick)
     if options.list:
         print("\n".join(f"{row.key:22} {row.title}" for row in chosen))
+        print(f"{'profile':22} each kernel's share of the peaks\n{'curves':22} cost by batch and by width, and a chart of it")
         return 0
     if not chosen and not wanted(options, "profile") and not wanted(options, "curves"):
         say(f"benchmark: no row is called {options.rows}; --list names them")

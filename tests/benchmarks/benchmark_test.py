@@ -184,6 +184,14 @@ class Whole(unittest.TestCase):
                 self.assertEqual(row["missing"], {"PyTorch contiguous": "--alone"})
             self.assertIn("not measured: --alone", done.stdout)
 
+    def test_a_command_around_that_does_not_answer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for command in ("true", "/nowhere/command"):
+                done = self.run_benchmark(folder, "--rows", "ctc-32", "--around", command)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(f"--around {command}: ", done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
+
     def test_no_such_row(self):
         with tempfile.TemporaryDirectory() as folder:
             done = self.run_benchmark(folder, "--rows", "nothing")

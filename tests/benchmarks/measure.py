@@ -24,15 +24,22 @@ def around(command):
     if not command:
         yield
         return
-    process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        process.stdin.write("begin\n")
-        process.stdin.flush()
-        process.stdout.readline()
+        process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    except OSError as problem:
+        raise SideFailed(f"--around {command}: {problem}") from problem
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write("begin\n")
+            process.stdin.flush()
+        if not process.stdout.readline():
+            raise SideFailed(f"--around {command}: it ended before it sent back the line that it was sent; try it with `cat`")
         yield
     finally:
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         process.wait()
+        process.stdout.close()
 
 
 def name_of(peer, variant):
@@ -109,7 +116,7 @@ class Sides:
         row, tools, threads = self.row, self.tools, self.options.threads
         model = prepare.trained_model(tools, row.work["preset"])
         files = prepare.pictures(tools, row.work["files"])
-        ours = commands.tapeline_side(tools, model, files, threads, 3).wait_until_ready()
+        ours = commands.tapeline_side(tools, model, files, threads, 3 if len(files) == 1 else 1).wait_until_ready()
         self.sides.append(ours)
         for _, variant, name in self.peers():
             theirs = commands.peer_side(tools, variant, model, files, threads, 1)

@@ -65,7 +65,7 @@ def export(tools, key, work, peer, file):
     """`work` with the file that `peer` reads. Throws SideFailed where a network cannot be exported."""
     if peer not in ("onnxruntime", "ncnn"):
         return work
-    # pnnx makes a Python module of the name, so that it must be one
+    # pnnx makes a Python module of the files' name, too
     option, path = ("onnx", tools.work / f"{key}.onnx") if peer == "onnxruntime" else ("ncnn", tools.work / key.replace("-", "_"))
     run([tools.python, PEERS / "export.py", "--dump", file, "--work", json.dumps(work), f"--{option}", path],
         tools.work / f"{key}.{peer}.export.log")

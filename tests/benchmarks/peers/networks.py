@@ -3,6 +3,8 @@
 Tapeline lays out images as NHWC, convolution weights as [height, width, in, out], matrices as [in, out], and the LSTM's gates
 as i f g o with one bias, where PyTorch has NCHW, [out, in, height, width], [out, in] and two biases; the second is kept 0.
 """
+import collections
+
 import torch
 from torch import nn
 
@@ -27,6 +29,11 @@ class Recurrent(nn.Module):
         return self.lstm(x)[0]
 
 
+def series(*layers):
+    """pnnx makes Python names of the layers' own, which therefore must not be numbers."""
+    return nn.Sequential(collections.OrderedDict((f"layer{i}", layer) for i, layer in enumerate(layers)))
+
+
 def convolution(channels, out, pool=None, norm=False, slope=0.0, kernel=3, padding=1):
     layers = [nn.Conv2d(channels, out, kernel, padding=padding, bias=not norm)]
     layers += [nn.BatchNorm2d(out)] if norm else []
@@ -40,15 +47,15 @@ def captcha(classes):
     for out in (64, 128, 128, 64):
         layers += convolution(channels, out, (2, 2), True, 0.01)
         channels = out
-    return nn.Sequential(*layers, Columns(), Recurrent(256, 128), nn.Dropout(0.0), Recurrent(128, 128), nn.Dropout(0.0),
-                         nn.Linear(128, classes))
+    return series(*layers, Columns(), Recurrent(256, 128), nn.Dropout(0.0), Recurrent(128, 128), nn.Dropout(0.0),
+                  nn.Linear(128, classes))
 
 
 def crnn_body(classes):
-    return nn.Sequential(*convolution(1, 64, (2, 2)), *convolution(64, 128, (2, 2)), *convolution(128, 256, None, True),
-                         *convolution(256, 256, (2, 1)), *convolution(256, 512, None, True), *convolution(512, 512, (2, 1)),
-                         *convolution(512, 512, None, True, kernel=2, padding=0), Columns(), Recurrent(512, 256, True),
-                         Recurrent(512, 256, True), nn.Linear(512, classes))
+    return series(*convolution(1, 64, (2, 2)), *convolution(64, 128, (2, 2)), *convolution(128, 256, None, True),
+                  *convolution(256, 256, (2, 1)), *convolution(256, 512, None, True), *convolution(512, 512, (2, 1)),
+                  *convolution(512, 512, None, True, kernel=2, padding=0), Columns(), Recurrent(512, 256, True),
+                  Recurrent(512, 256, True), nn.Linear(512, classes))
 
 
 def load_lstm(lstm, w_ih, w_hh, bias):
