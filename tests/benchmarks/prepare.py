@@ -37,7 +37,7 @@ def trained_model(tools, preset):
         data, folder = tools.work / "pictures-100", tools.work / f"{preset}.run"
         run([tools.program, "train", "--preset", preset, "--charset", CHARSETS[preset], "--data", data, "--validate", data, "--batch", 16,
              "--steps", 10, "--output", folder, "--json"], tools.work / f"{preset}.log")
-        shutil.move(folder / "last.safetensors", model)
+        shutil.move(folder / "best.safetensors", model)  # without the optimiser's moments
     return model
 
 
