@@ -16,6 +16,7 @@
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/safetensors_digests.h"
 #include "engine/io/safetensors_header.h"
 
 namespace tapeline {
@@ -120,6 +121,7 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
   std::string header(header_length(prefix, size, name), '\0');
   read(header.data(), header.size());
   Safetensors result(header, size - kPrefix - header.size(), name);
+  const auto digests = take_digests(header, name, result.metadata_);
   try {
     result.data_.resize(size - kPrefix - header.size());
   } catch (const std::exception&) {
@@ -127,6 +129,7 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
                 size);
   }
   read(result.data_.data(), result.data_.size());
+  result.check(digests);
   return result;
 }
 
@@ -135,7 +138,9 @@ Safetensors Safetensors::parse(std::span<const std::byte> bytes, const std::stri
   const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kPrefix, length);
   const std::span<const std::byte> data = bytes.subspan(kPrefix + length);
   Safetensors result(header, data.size(), name);
+  const auto digests = take_digests(header, name, result.metadata_);
   result.data_.assign(data.begin(), data.end());
+  result.check(digests);
   return result;
 }
 
@@ -143,6 +148,16 @@ Safetensors::Safetensors(std::string_view header, std::size_t data_bytes, const 
     : name_(name) {
   read_safetensors_header(header, name, metadata_, entries_);
   check_layout(entries_, data_bytes, name);
+}
+
+void Safetensors::check(const std::map<std::string, std::string>& digests) const {
+  if (digests.empty()) return;
+  for (const auto& [name, entry] : entries_) {
+    const auto written = digests.find(name);
+    if (written == digests.end() || written->second != digest_text(bytes(name)))
+      throw Error("{}: tensor '{}' is not as it was written; the file is damaged: take another copy of it",
+                  name_, name);
+  }
 }
 
 const Safetensors::Entry& Safetensors::entry(const std::string& name) const {
@@ -173,27 +188,33 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
     return std::pair(-static_cast<int>(size_of(t.tensor.dtype())), std::string_view(t.name));
   });
   std::vector<std::string_view> names;
-  for (const NamedTensor& t : sorted) names.push_back(t.name);
+  for (const NamedTensor& t : sorted) names.push_back(t.name), quoted(t.name);
   std::ranges::sort(names);
   if (const auto twin = std::ranges::adjacent_find(names); twin != names.end())
     throw Error("{}: two tensors are named '{}'; give each a name of its own", path.string(), *twin);
   if (std::ranges::binary_search(names, "__metadata__"))
     throw Error("{}: a tensor cannot be named __metadata__", path.string());
 
-  const std::string header = make_header(sorted, metadata);
+  std::vector<std::byte> bytes;
+  const auto download = [&bytes](const NamedTensor& t) -> std::span<const std::byte> {
+    const View& view = t.tensor.view();
+    bytes.resize(view.bytes());
+    t.tensor.device()->download(*view.storage, view.offset, bytes);
+    return bytes;
+  };
+  std::map<std::string, std::string> all = metadata, digests;
+  for (const NamedTensor& t : sorted) digests.emplace(t.name, digest_text(download(t)));
+  all[std::string(kDigestOfHeader)] = kNoDigest;
+  all[std::string(kDigestsOfTensors)] = nlohmann::json(digests).dump();
+  std::string header = make_header(sorted, all);
+  seal_header(header);
   const std::uint64_t length = header.size();
   if (length > kLargestHeader)
     throw Error("{}: a header of {} bytes is more than the format allows", path.string(), length);
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(header);
-  std::vector<std::byte> bytes;
-  for (const NamedTensor& t : sorted) {
-    const View& view = t.tensor.view();
-    bytes.resize(view.bytes());
-    t.tensor.device()->download(*view.storage, view.offset, bytes);
-    file.write(bytes);
-  }
+  for (const NamedTensor& t : sorted) file.write(download(t));
   file.commit();
 }
 

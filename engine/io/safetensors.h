@@ -22,7 +22,8 @@ namespace tapeline {
 
 /// A safetensors file in memory. Whatever the bytes are, reading them gives tensors that lie within them, or
 /// an Error that names the file and what is wrong with it. Memory for the data is asked for only when the
-/// header is known to describe them.
+/// header is known to describe them. A file that write_safetensors() wrote is read as it was written, bit for
+/// bit, or refused: the message names the tensor that is damaged.
 class Safetensors {
  public:
   struct Entry {
@@ -47,6 +48,7 @@ class Safetensors {
 
  private:
   Safetensors(std::string_view header, std::size_t data_bytes, const std::string& name);
+  void check(const std::map<std::string, std::string>& digests) const;
   std::string name_;
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Entry> entries_;
@@ -55,8 +57,9 @@ class Safetensors {
 
 /// Writes all or nothing (see AtomicFile). The same tensors and metadata give the same bytes in whatever
 /// order they come: wide types first, so that each is aligned to its size, and by name among equals; the data
-/// begin at a multiple of 8. Throws on two tensors of one name, one named __metadata__, and metadata that are
-/// not UTF-8.
+/// begin at a multiple of 8. A digest of each tensor and of the header stand in the metadata (see
+/// safetensors_digests.h), and are taken out of them when the file is read. Throws on two tensors of one
+/// name, one named __metadata__, and metadata that are not UTF-8.
 void write_safetensors(const std::filesystem::path& file, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
