@@ -3,7 +3,6 @@
 #include <atomic>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "apps/stop_signal.h"
 #include "apps/terminal.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/folder_lock.h"
 #include "models/data/check_dataset.h"
 #include "models/image/image_io.h"
 #include "models/synth/expressions.h"
@@ -90,14 +90,6 @@ class PartialFolder {
   fs::path path_;
 };
 
-void write_image(const fs::path& path, const Image& image) {
-  const std::vector<std::byte> bytes = encode_png(image);
-  std::ofstream stream(path, std::ios::binary);
-  stream.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  stream.close();
-  if (!stream) throw Error("{}: cannot be written; is the disk full?", path.string());
-}
-
 /// Renders all; false where it was stopped before the end.
 bool render(const SynthArguments& arguments, const fs::path& folder, std::vector<std::string>& texts,
             const std::atomic<bool>& stop) {
@@ -111,7 +103,7 @@ bool render(const SynthArguments& arguments, const fs::path& folder, std::vector
     try {
       for (std::int64_t i = next++; i < arguments.count && !stop && !failed; i = next++) {
         RenderedExpression rendered = render_expression(options, static_cast<std::uint64_t>(i));
-        write_image(folder / image_name(i), rendered.image);
+        write_file(folder / image_name(i), encode_png(rendered.image), Sync::later);
         texts[static_cast<std::size_t>(i)] = std::move(rendered.text);
       }
     } catch (...) {
@@ -147,6 +139,8 @@ int run(const SynthArguments& arguments) {
 
   const StopSignal stop;
   const Stopwatch watch;
+  fs::create_directories(output);
+  const FolderLock lock(output);
   const PartialFolder partial(output / "images.partial");
   std::vector<std::string> texts(static_cast<std::size_t>(arguments.count));
   if (!render(arguments, partial.path(), texts, stop.requested())) {
@@ -156,6 +150,7 @@ int run(const SynthArguments& arguments) {
   std::string labels;
   for (std::int64_t i = 0; i < arguments.count; ++i)
     labels += fmt::format("images/{}\t{}\n", image_name(i), texts[static_cast<std::size_t>(i)]);
+  sync_files(output);
   remove_earlier(output);
   fs::rename(partial.path(), output / "images");
   write_file(output / "labels.tsv", std::string_view(labels));

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "engine/error.h"
 
@@ -15,6 +18,26 @@ namespace tapeline {
 namespace {
 
 namespace fs = std::filesystem;
+
+int synced(int descriptor) {
+  int result = 0;
+  do result = ::fsync(descriptor);
+  while (result != 0 && errno == EINTR);
+  return result;
+}
+
+/// The name of a temporary file, and whether a name is one.
+std::string unfinished_name(const std::string& name, unsigned number) {
+  return fmt::format(".{}.{}-{}.tmp", name.substr(0, 200), ::getpid(), number);
+}
+bool is_unfinished_name(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(".tmp")) return false;
+  name.remove_suffix(4);
+  const std::string_view numbers = name.substr(std::min(name.rfind('.'), name.size()));
+  const auto dash = numbers.find('-');
+  return dash != numbers.npos && dash > 1 && dash + 1 < numbers.size() &&
+         numbers.substr(1).find_first_not_of("0123456789-") == numbers.npos;
+}
 
 /// The file that is meant by `path`, through symbolic links.
 fs::path target_of(const fs::path& path) {
@@ -31,7 +54,7 @@ fs::path folder_of(const fs::path& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(const fs::path& path) : path_(target_of(path)) {
+AtomicFile::AtomicFile(const fs::path& path, Sync sync) : path_(target_of(path)), sync_(sync) {
   std::error_code error;
   const fs::file_status status = fs::status(path_, error);
   if (!path_.has_filename() || (fs::exists(status) && !fs::is_regular_file(status)))
@@ -39,10 +62,9 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(target_of(path)) {
 
   static std::atomic<unsigned> counter{0};
   do {
-    temporary_ = folder_of(path_) / fmt::format(".{}.{}-{}.tmp", path_.filename().string().substr(0, 200),
-                                                ::getpid(), counter++);
+    temporary_ = folder_of(path_) / unfinished_name(path_.filename().string(), counter++);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (descriptor_ < 0 && errno == EEXIST);
+  } while (descriptor_ < 0 && (errno == EEXIST || errno == EINTR));
   if (descriptor_ < 0) fail("cannot be created");
 }
 
@@ -64,14 +86,15 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
   if (descriptor_ < 0) throw Error("{}: committed twice", path_.string());
-  if (::fsync(descriptor_) != 0) fail("cannot be written to disk");
+  if (sync_ == Sync::now && synced(descriptor_) != 0) fail("cannot be written to disk");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
   ::close(descriptor_);
   descriptor_ = -1;
+  if (sync_ == Sync::later) return;
   // The name, too, has to reach the disk. Not every file system can sync a folder; the file is there anyway.
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
-  ::fsync(folder);
+  synced(folder);
   ::close(folder);
 }
 
@@ -80,14 +103,37 @@ void AtomicFile::fail(const char* doing) const {
   throw Error("{}: {}: {}", path_.string(), doing, std::generic_category().message(reason));
 }
 
-void write_file(const fs::path& path, std::span<const std::byte> bytes) {
-  AtomicFile file(path);
+void write_file(const fs::path& path, std::span<const std::byte> bytes, Sync sync) {
+  AtomicFile file(path, sync);
   file.write(bytes);
   file.commit();
 }
 
 void write_file(const fs::path& path, std::string_view text) {
   write_file(path, std::as_bytes(std::span(text)));
+}
+
+void sync_files(const fs::path& folder) {
+#ifdef __linux__
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool done = descriptor >= 0 && ::syncfs(descriptor) == 0;
+  const int reason = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!done)
+    throw Error("{}: cannot be written to disk: {}", folder.string(),
+                std::generic_category().message(reason));
+#else
+  static_cast<void>(folder);
+  ::sync();
+#endif
+}
+
+void remove_unfinished_files(const fs::path& folder) {
+  std::vector<fs::path> unfinished;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    if (is_unfinished_name(entry->path().filename().string())) unfinished.push_back(entry->path());
+  for (const fs::path& file : unfinished) fs::remove(file, error);
 }
 
 }  // namespace tapeline
