@@ -30,7 +30,8 @@ std::deque<ImagePath> images_of(const std::string& folder) {
   if (error)
     images.push_back({folder, fmt::format("{}: cannot be listed: {}", folder, error.message())});
   else if (images.empty())
-    images.push_back({folder, fmt::format("{}: no images (png, jpg, jpeg, bmp) in this folder", folder)});
+    images.push_back(
+        {folder, fmt::format("{}: no images (png, jpg, jpeg, bmp, pgm, ppm) in this folder", folder)});
   return images;
 }
 

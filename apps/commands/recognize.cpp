@@ -32,7 +32,8 @@ struct RecognizeArguments {
 /// on with its size and zeros.)
 bool begins_image(std::string_view bytes) {
   return bytes.starts_with("\x89PNG") || bytes.starts_with("\xFF\xD8\xFF") ||
-         (bytes.starts_with("BM") && bytes.find('\0') != std::string_view::npos);
+         (bytes.starts_with("BM") && bytes.find('\0') != std::string_view::npos) ||
+         ((bytes.starts_with("P5") || bytes.starts_with("P6")) && bytes.find_first_of(" \n\t\r#") == 2);
 }
 
 /// The picture on the standard input, where that begins as one.
@@ -126,9 +127,9 @@ int run(RecognizeArguments& arguments) {
 std::function<int()> define_recognize(Arguments& arguments) {
   auto given = std::make_shared<RecognizeArguments>();
   arguments.positional("MODEL", given->model, "A model file: best.safetensors of a training");
-  arguments.positionals(
-      "FILES", given->inputs,
-      "Pictures (PNG, JPEG, BMP), folders of them, or -: a picture or a list of paths on the standard input");
+  arguments.positionals("FILES", given->inputs,
+                        "Pictures (PNG, JPEG, BMP, PGM, PPM), folders of them, or -: a picture or a list of "
+                        "paths on the standard input");
   arguments.choice("--format", given->format, "How to write what was read", {"tsv", "csv", "json"});
   arguments.flag("--json", given->json,
                  "The same as --format json: also each character's confidence and place");

@@ -17,7 +17,7 @@ constexpr std::size_t kEpochsKept = 2;  // workers may be in the next epoch whil
 BatchOrder::BatchOrder(std::size_t samples, std::vector<int> widths, const BatchOrderOptions& options)
     : samples_(samples), widths_(std::move(widths)), options_(options) {
   if (options.batch_size < 1) throw Error("a batch of {} images: give 1 or more", options.batch_size);
-  if (samples == 0) throw Error("no usable samples are left: see why each was left out");
+  if (samples == 0) throw Error("no samples: give at least one");
   batch_size_ = std::min(static_cast<std::size_t>(options.batch_size), samples);
   const bool endless = samples == Dataset::kEndless;
   if (endless && !options.training)

@@ -64,17 +64,20 @@ using DatasetPtr = std::shared_ptr<const Dataset>;
 ///
 ///   synth:expressions?seed=7&operators=3   rendered as they are needed, endless; `&count=2000` ends it
 ///   FOLDER   with labels.tsv               `path<TAB>text` a line, paths relative to the folder
-///            with labels.txt               line i, counted from 1, is the text of i.png, .jpg, .jpeg or .bmp
+///            with labels.txt               line i, counted from 1, is the text of i.png, .jpg, .jpeg, .bmp,
+///                                          .pgm or .ppm
 ///            or of images                  `label.png`; `id_label.png`: the label follows the last
 ///            underscore
 ///   FILE.tar with labels.tsv, labels.txt or images, anywhere in it; read in place
 ///   LIST     any other file                `path<TAB>text` or `path text` a line, paths relative to its
 ///   folder
 ///
+/// What a labels.tsv names lies within its folder or tar; a LIST may name any path.
+///
 /// Any of them may end in `#FROM:TO`, a range of the samples in their order, counted from 0, TO not included;
 /// either may be left out, and a negative number counts from the end: `PATH#-400:` is the last 400. Text
-/// files are UTF-8; a byte-order mark, CRLF and empty lines are tolerated. Files of a folder come in natural
-/// order (9.png before 10.png), lists in their own.
+/// files are UTF-8 without control characters but tabs; a byte-order mark, CRLF and empty lines are
+/// tolerated. Files of a folder come in natural order (9.png before 10.png), lists in their own.
 ///
 /// Throws Error for what cannot be opened, for an unknown option, and for a set without any sample. Single
 /// bad lines are put in problems(); `strict` throws at the first.

@@ -105,7 +105,7 @@ bool has_image_extension(std::string_view name) {
   std::string extension(name.substr(dot + 1));
   for (char& c : extension)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  constexpr std::array kKnown = {"png", "jpg", "jpeg", "bmp"};
+  constexpr std::array kKnown = {"png", "jpg", "jpeg", "bmp", "pgm", "ppm"};
   return std::find(kKnown.begin(), kKnown.end(), extension) != kKnown.end();
 }
 

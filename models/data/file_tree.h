@@ -39,7 +39,7 @@ std::unique_ptr<FileTree> open_folder(const std::filesystem::path& folder);
 /// Throws Error for what is not a plain tar, is cut off, or has sizes that the file does not hold.
 std::unique_ptr<FileTree> open_tar(const std::filesystem::path& file);
 
-/// png, jpg, jpeg or bmp, in any case.
+/// png, jpg, jpeg, bmp, pgm or ppm, in any case.
 bool has_image_extension(std::string_view name);
 
 /// `a/b/c.png`: the folder is `a/b/`, the stem `c`.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/error.h"
+#include "models/text/charset.h"
 #include "models/text/utf8.h"
 
 namespace tapeline {
@@ -30,7 +31,9 @@ void for_each_line(std::string_view content, Visit visit) {
 
 void add(Listing& listing, std::string file, std::string_view text, const std::string& where) {
   try {
-    decode_utf8(text);
+    for (const char32_t c : decode_utf8(text))
+      if ((c < 0x20 && c != '\t') || c == 0x7f)
+        throw Error("text: holds the control character {}: take it out", describe_character(c));
     listing.entries.push_back({std::move(file), std::string(text)});
   } catch (const Error& error) {
     listing.problems.push_back({where, error.what()});
@@ -55,9 +58,28 @@ Listing parse_numbered(std::string_view content, const std::string& name, const 
       add(listing, file->second, line, where);
     else if (!line.empty())
       listing.problems.push_back(
-          {where, fmt::format("there is no image {0}.png, {0}.jpg or {0}.bmp", number)});
+          {where, fmt::format("there is no image {0}.png, {0}.jpg, {0}.bmp or {0}.pgm", number)});
   });
   return listing;
+}
+
+/// A data set that comes from somebody else names only what it brings: no path that begins with / or goes up.
+void keep_inside(Listing& listing, const std::string& name) {
+  const auto leads_out = [](std::string_view file) {
+    if (file.starts_with('/')) return true;
+    for (std::size_t begin = 0; begin < file.size(); begin = std::min(file.find('/', begin), file.size()) + 1)
+      if (const auto part = file.substr(begin); part == ".." || part.starts_with("../")) return true;
+    return false;
+  };
+  std::erase_if(listing.entries, [&](const Listing::Entry& entry) {
+    if (!leads_out(entry.file)) return false;
+    listing.problems.push_back(
+        {entry.file,
+         fmt::format("{} leads out of its folder; name the list itself as the data, and any path may "
+                     "stand in it",
+                     name)});
+    return true;
+  });
 }
 
 /// The one file of this name in the tree; "" where there is none.
@@ -104,14 +126,18 @@ Listing list_by_names(const FileTree& tree) {
 }
 
 Listing list_samples(const FileTree& tree, const std::string& where) {
-  if (const auto tsv = find_list(tree, "labels.tsv", where); !tsv.empty())
-    return parse_list(as_text(tree.read(tsv)), tsv, folder_of(tsv), /*spaces=*/false);
+  if (const auto tsv = find_list(tree, "labels.tsv", where); !tsv.empty()) {
+    Listing listing = parse_list(as_text(tree.read(tsv)), tsv, folder_of(tsv), /*spaces=*/false);
+    keep_inside(listing, tsv);
+    return listing;
+  }
   if (const auto txt = find_list(tree, "labels.txt", where); !txt.empty())
     return parse_numbered(as_text(tree.read(txt)), txt, tree);
   auto listing = list_by_names(tree);
   if (listing.entries.empty() && listing.problems.empty())
     throw Error(
-        "{}: has no labels.tsv, no labels.txt and no images (png, jpg, jpeg, bmp): name the folder that has",
+        "{}: has no labels.tsv, no labels.txt and no images (png, jpg, jpeg, bmp, pgm, ppm): name the folder "
+        "that has",
         where);
   return listing;
 }

@@ -7,6 +7,25 @@
 namespace tapeline {
 namespace {
 
+/// How many can be used; throws, telling what is wrong with all the others, where none can.
+std::size_t usable(const DataReport& report) {
+  if (report.count() > 0) return report.count();
+  std::string why;
+  const auto count = [&why](std::size_t n, const char* what) {
+    if (n > 0) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", n, what);
+  };
+  count(report.bad_lines, "bad lines");
+  count(report.unreadable, "that cannot be read");
+  count(report.outside_charset, "with characters outside the charset");
+  count(report.too_long, "with labels too long for the picture");
+  const std::string first =
+      report.problems.empty()
+          ? ""
+          : fmt::format("; the first is {}: {}", report.problems[0].name, report.problems[0].why);
+  throw Error("none of the {} samples can be used: {}{}", report.samples,
+              why.empty() ? "there are none" : why, first);
+}
+
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 }  // namespace
@@ -15,7 +34,7 @@ Loader::Loader(DatasetPtr dataset, DataReport report, LoaderOptions options)
     : dataset_(std::move(dataset)),
       report_(std::move(report)),
       options_(std::move(options)),
-      order_(report_.count(), report_.widths, options_.order),
+      order_(usable(report_), report_.widths, options_.order),
       position_(options_.start),
       next_to_make_(options_.start) {
   if (options_.width_multiple < 1)

@@ -128,7 +128,7 @@ Image contact_sheet(const std::vector<ContactCell>& cells, int columns) {
   columns = std::min(columns, static_cast<int>(cells.size()));
   const int rows = (static_cast<int>(cells.size()) + columns - 1) / columns;
   const int step_x = width + 2 * kPadding + kGap, step_y = height + 2 * kPadding + kCaption + kGap;
-  if (std::int64_t{step_x} * columns * step_y * rows > kMaxImagePixels)
+  if (std::int64_t{step_x} * columns * step_y * rows > ImageLimits().pixels)
     throw Error("a contact sheet of {} pictures would be too large; choose fewer", cells.size());
   Image sheet(columns * step_x + kGap, rows * step_y + kGap, 3);
   fill_rectangle(sheet, 0, 0, sheet.width, sheet.height, kPage);

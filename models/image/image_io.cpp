@@ -13,6 +13,7 @@
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
+#include "models/image/image_header.h"
 #include "models/image/stb.h"
 
 namespace tapeline {
@@ -21,42 +22,43 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
-  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
-}
+constexpr std::size_t kMostFileBytes = std::size_t{1} << 30;
 
-bool is_known_format(std::span<const std::byte> bytes) {
-  return starts_with(bytes, "\x89PNG\r\n\x1a\n") || starts_with(bytes, "\xff\xd8\xff") ||
-         starts_with(bytes, "BM");
-}
-
-std::uint32_t little_endian(std::span<const std::byte> bytes, std::size_t offset, int count) {
-  std::uint32_t value = 0;
-  for (int i = 0; i < count; ++i) value |= std::to_integer<std::uint32_t>(bytes[offset + i]) << (8 * i);
-  return value;
-}
+/// A picture may have so many samples (pixels times channels) for nothing, and then so many for each byte of
+/// its file. JPEG cannot give 256; PNG and BMP can, of an empty page.
+constexpr std::int64_t kFreeSamples = 16 << 20, kSamplesPerByte = 256;
 
 /// stb_image takes what lies past the end of a JPEG or BMP file for zeros; here such a file is an error.
-bool is_cut_short(std::span<const std::byte> bytes, std::int64_t width, std::int64_t height) {
-  if (starts_with(bytes, "\xff\xd8")) {  // the last scan has to be followed by the end-of-image marker
+bool is_cut_short(ImageFormat format, const ImageHeader& header, std::span<const std::byte> bytes) {
+  if (format == ImageFormat::jpeg) {  // the last scan has to be followed by the end-of-image marker
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     const auto scan = text.rfind("\xff\xda"), end = text.rfind("\xff\xd9");
     return scan == text.npos || end == text.npos || end < scan;
   }
-  if (starts_with(bytes, "BM")) {
-    const bool old_header = little_endian(bytes, 14, 4) == 12;
-    const std::uint32_t bits = little_endian(bytes, old_header ? 24 : 28, 2);
-    const std::int64_t row = (width * bits + 31) / 32 * 4;
-    return little_endian(bytes, 10, 4) + row * height > static_cast<std::int64_t>(bytes.size());
+  std::int64_t row = 0;
+  if (format == ImageFormat::bmp) row = (header.width * header.depth + 31) / 32 * 4;
+  if (format == ImageFormat::pnm) row = header.width * header.channels * (header.depth > 255 ? 2 : 1);
+  return static_cast<std::int64_t>(header.data) + row * header.height >
+         static_cast<std::int64_t>(bytes.size());
+}
+
+/// Values are scaled to 0..255; 16 bits are stored with the high byte first.
+Image decode_pnm(const ImageHeader& header, std::span<const std::byte> bytes) {
+  Image image(static_cast<int>(header.width), static_cast<int>(header.height), header.channels);
+  const std::size_t size = header.depth > 255 ? 2 : 1;
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+    int value = 0;
+    for (std::size_t b = 0; b < size; ++b)
+      value = value << 8 | std::to_integer<int>(bytes[header.data + i * size + b]);
+    image.pixels[i] = static_cast<std::uint8_t>(std::min(value, header.depth) * 255 / header.depth);
   }
-  return false;
+  return image;
 }
 
 /// stb_image before 2.28 writes past its tables when a Huffman table of a JPEG file lists more than 256
 /// codes. Looks at every place that could be taken for the marker of such tables, in whatever order they are
 /// read.
 bool has_oversized_huffman_table(std::span<const std::byte> bytes) {
-  if (!starts_with(bytes, "\xff\xd8")) return false;
   const auto byte = [&](std::size_t at) { return at < bytes.size() ? std::to_integer<int>(bytes[at]) : 0; };
   for (std::size_t marker = 2; marker + 1 < bytes.size(); ++marker) {
     if (byte(marker) != 0xff || byte(marker + 1) != 0xc4) continue;
@@ -114,59 +116,93 @@ Image convert(const Image& image, int channels) {
   return result;
 }
 
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels) {
+namespace {
+
+void check_size(const ImageHeader& header, std::size_t file_bytes, std::string_view name,
+                const ImageLimits& limits) {
+  const auto [width, height, channels, data, depth] = header;
+  if (width < 1 || height < 1)
+    throw Error("cannot read {}: it says {} x {} pixels; the file is damaged", name, width, height);
+  if (width > limits.side || height > limits.side || width * height > limits.pixels)
+    throw Error("cannot read {}: {} x {} pixels are too many (at most {} a side, {} in all); scale it down",
+                name, width, height, limits.side, limits.pixels);
+  const std::int64_t most = kFreeSamples + kSamplesPerByte * static_cast<std::int64_t>(file_bytes);
+  if (width * height * channels > most)
+    throw Error(
+        "cannot read {}: {} x {} pixels out of {} bytes; a picture so empty is taken for an attack: "
+        "cut it down",
+        name, width, height, file_bytes);
+}
+
+Image decode_with_stb(std::span<const std::byte> bytes, const ImageHeader& header, std::string_view name) {
+  // Beyond the pixels, stb_image holds the packed file once, in a buffer that doubles.
+  const auto samples = static_cast<std::size_t>(header.width * header.height * std::max(header.channels, 1));
+  const StbLimit limit(8 * samples + 2 * bytes.size() + (1 << 20));
+  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
+  int width = 0, height = 0, channels = 0;
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_memory(data, static_cast<int>(bytes.size()), &width, &height, &channels, 0),
+      stbi_image_free);
+  if (!pixels) {
+    const std::string_view reason = stbi_failure_reason();
+    if (reason == "outofmem")
+      throw Error("cannot read {}: it unpacks to more than its header says, or memory has run out", name);
+    throw Error("cannot read {}: damaged or cut short ({})", name, reason);
+  }
+  if (width != header.width || height != header.height)
+    throw Error("cannot read {}: it says {} x {} pixels and holds {} x {}; the file is damaged", name,
+                header.width, header.height, width, height);
+  return without_alpha(pixels.get(), width, height, channels);
+}
+
+}  // namespace
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels,
+                   const ImageLimits& limits) {
   if (channels != 0 && channels != 1 && channels != 3)
     throw Error("cannot read {} as {} channels: ask for 0 (as it is), 1 (grey) or 3 (RGB)", name, channels);
   if (bytes.empty()) throw Error("cannot read {}: the file is empty", name);
-  if (!is_known_format(bytes)) throw Error("cannot read {}: not an image (PNG, JPEG and BMP are read)", name);
-  if (bytes.size() > std::size_t{1} << 30)
-    throw Error("cannot read {}: {} bytes; an image file may have 1 GiB", name, bytes.size());
+  const auto format = image_format(bytes);
+  if (!format) throw Error("cannot read {}: not an image ({} are read)", name, kImageFormats);
+  if (bytes.size() > kMostFileBytes)
+    throw Error("cannot read {}: more than {} bytes; scale it down", name, kMostFileBytes);
+  const auto header = read_image_header(*format, bytes);
+  if (!header) throw Error("cannot read {}: its header is damaged or cut short", name);
+  check_size(*header, bytes.size(), name, limits);
+  if (*format == ImageFormat::jpeg && has_oversized_huffman_table(bytes))
+    throw Error("cannot read {}: its Huffman tables are damaged", name);
+  if (is_cut_short(*format, *header, bytes)) throw Error("cannot read {}: it is cut short", name);
 
-  if (has_oversized_huffman_table(bytes)) throw Error("cannot read {}: its Huffman tables are damaged", name);
-
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  const int size = static_cast<int>(bytes.size());
-  int width = 0, height = 0, in_file = 0;
-  if (!stbi_info_from_memory(data, size, &width, &height, &in_file))
-    throw Error("cannot read {}: its header is damaged, cut short, or tells of more than {} pixels", name,
-                kMaxImagePixels);
-  if (width < 1 || height < 1) throw Error("cannot read {}: it says {} x {} pixels", name, width, height);
-  if (width > kMaxImageSide || height > kMaxImageSide || std::int64_t{width} * height > kMaxImagePixels)
-    throw Error("cannot read {}: {} x {} pixels are too many (at most {} a side, {} in all); scale it down",
-                name, width, height, kMaxImageSide, kMaxImagePixels);
-
-  if (is_cut_short(bytes, width, height)) throw Error("cannot read {}: it is cut short", name);
-
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, size, &width, &height, &in_file, 0), stbi_image_free);
-  if (!pixels) throw Error("cannot read {}: damaged or cut short ({})", name, stbi_failure_reason());
-  Image image = without_alpha(pixels.get(), width, height, in_file);
+  Image image =
+      *format == ImageFormat::pnm ? decode_pnm(*header, bytes) : decode_with_stb(bytes, *header, name);
   return channels == 0 || channels == image.channels ? image : convert(image, channels);
 }
 
-Image read_image(const fs::path& path, int channels) {
+Image read_image(const fs::path& path, int channels, const ImageLimits& limits) {
   const std::string name = path.string();
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw Error("cannot read {}: no such file", name);
   if (fs::is_directory(status)) throw Error("cannot read {}: a folder, not an image file", name);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw Error("cannot read {}: a pipe or a device, not a file; `-` reads the standard input", name);
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error("cannot read {}: {}", name, std::strerror(errno));
 
-  // A look at the start before the rest is read: the path may lead to any large file, or to one without end.
+  // A look at the start before the rest is read: the path may lead to any large file.
   std::vector<std::byte> bytes(16);
   file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(file.gcount()));
-  if (is_known_format(bytes)) {
+  if (image_format(bytes)) {
     std::array<char, 1 << 16> block;
     while (file.read(block.data(), block.size()), file.gcount() > 0) {
       const auto* start = reinterpret_cast<const std::byte*>(block.data());
       bytes.insert(bytes.end(), start, start + file.gcount());
-      if (bytes.size() > std::size_t{1} << 30) break;
+      if (bytes.size() > kMostFileBytes) break;
     }
   }
   if (file.bad()) throw Error("cannot read {}: {}", name, std::strerror(errno));
-  return decode_image(bytes, name, channels);
+  return decode_image(bytes, name, channels, limits);
 }
 
 std::vector<std::byte> encode_png(const Image& image) {

@@ -11,17 +11,23 @@
 
 namespace tapeline {
 
-/// Larger pictures are refused before anything is decoded.
-inline constexpr int kMaxImageSide = 65'535;
-inline constexpr std::int64_t kMaxImagePixels = 64 << 20;
+/// Larger pictures are refused before anything is decoded. So are those of more than 16 Mi samples (pixels
+/// times channels) and 256 for each byte of their file, whatever the limits.
+struct ImageLimits {
+  int side = 65'535;
+  std::int64_t pixels = 64 << 20;
+};
 
-/// Reads a PNG, JPEG or BMP file. `channels`: 1 makes it grey (Rec. 601 luma), 3 makes it RGB, 0 keeps what
-/// the file has (grey or RGB). Transparent parts are laid over white, 16 bits are reduced to 8. An Error
-/// names the file and what is wrong with it: missing, a folder, not an image, cut short, too large.
-Image read_image(const std::filesystem::path& path, int channels = 0);
+/// Reads a PNG, JPEG, BMP, or binary PGM or PPM file. `channels`: 1 makes it grey (Rec. 601 luma), 3 makes it
+/// RGB, 0 keeps what the file has (grey or RGB). Transparent parts are laid over white, 16 bits are reduced
+/// to 8. An Error names the file and what is wrong with it: missing, a folder, a pipe, not an image, cut
+/// short, too large. Takes at most 64 MiB and 4 bytes for each byte of the file, or, of a picture of more
+/// than 16 Mi samples, 4 for each sample.
+Image read_image(const std::filesystem::path& path, int channels = 0, const ImageLimits& limits = {});
 
 /// The same from memory; `name` stands for the file in errors.
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels = 0);
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels = 0,
+                   const ImageLimits& limits = {});
 
 /// `image` is not empty and has 1 or 3 channels.
 std::vector<std::byte> encode_png(const Image& image);

@@ -9,13 +9,12 @@
 
 namespace {
 
-constexpr std::size_t kMaxAllocation = std::size_t{1} << 30;
+constexpr std::size_t kMostOfAll = std::size_t{1} << 30;
+thread_local std::size_t most = kMostOfAll;
 
-void* limited_malloc(std::size_t size) { return size > kMaxAllocation ? nullptr : std::calloc(1, size); }
+void* limited_malloc(std::size_t size) { return size > most ? nullptr : std::calloc(1, size); }
 
-void* limited_realloc(void* old, std::size_t size) {
-  return size > kMaxAllocation ? nullptr : std::realloc(old, size);
-}
+void* limited_realloc(void* old, std::size_t size) { return size > most ? nullptr : std::realloc(old, size); }
 
 }  // namespace
 
@@ -33,3 +32,10 @@ void* limited_realloc(void* old, std::size_t size) {
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include "models/image/stb.h"
+
+namespace tapeline {
+
+StbLimit::StbLimit(std::size_t largest) { most = largest < kMostOfAll ? largest : kMostOfAll; }
+StbLimit::~StbLimit() { most = kMostOfAll; }
+
+}  // namespace tapeline

@@ -11,3 +11,18 @@
 
 #include <stb/stb_image.h>
 #include <stb/stb_image_write.h>
+
+#include <cstddef>
+
+namespace tapeline {
+
+/// While it lives, nothing larger than this is allocated for stb on this thread; otherwise 1 GiB.
+class StbLimit {
+ public:
+  explicit StbLimit(std::size_t largest);
+  ~StbLimit();
+  StbLimit(const StbLimit&) = delete;
+  StbLimit& operator=(const StbLimit&) = delete;
+};
+
+}  // namespace tapeline
