@@ -139,6 +139,7 @@ void print_result(const TrainResult& result, const TrainOptions& options, bool a
                         {"best_cer", result.best_cer},
                         {"seconds", result.seconds},
                         {"model", best},
+                        {"skipped_steps", result.skipped_steps},
                         {"problems", nlohmann::json::array()}};
     for (const Problem& p : result.problems) json["problems"].push_back({{"name", p.name}, {"why", p.why}});
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -166,6 +167,7 @@ int run(const TrainArguments& arguments, const Overrides& overrides) {
   options.output = arguments.options.output;
   options.resume = arguments.options.resume;
   options.strict = arguments.options.strict;
+  options.skip_bad_steps = arguments.options.skip_bad_steps;
   options.loader_threads = arguments.device.threads;
   options.training = DataChoice::parse(options.data).open(options.strict);
   options.validation = DataChoice::parse(options.validate).open(options.strict);
@@ -231,6 +233,9 @@ std::function<int()> define_train(Arguments& arguments) {
                    "Characters to learn; default: those of the labels");
   arguments.flag("--strict", o.strict,
                  "End at the first sample that cannot be used, instead of leaving it out");
+  arguments.option("--skip-bad-steps", o.skip_bad_steps,
+                   "Leave out so many steps whose loss is not finite or far too large, before it gives up", 0,
+                   1'000'000);
   arguments.flag("--resume", o.resume,
                  "Go on where the training in --output ended, with its settings; a length may be given");
   arguments.flag("--json", given->json, "One JSON object at the end, for programs; no progress");

@@ -48,7 +48,7 @@ std::string Network::name(const char* kind) {
 }
 
 Network::Forward Network::build_series(const std::vector<LayerSpec>& layers, Random& random) {
-  std::vector<Forward> steps;
+  std::vector<std::pair<std::string, Forward>> steps;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto next_is = [&](Kind kind) { return i + 1 < layers.size() && layers[i + 1].kind == kind; };
     // An activation right behind a convolution or a batch norm is done in the same pass over memory.
@@ -56,11 +56,15 @@ Network::Forward Network::build_series(const std::vector<LayerSpec>& layers, Ran
         next_is(Kind::activation) && (layers[i].kind == Kind::batch_norm ||
                                       (layers[i].kind == Kind::convolution && !layers[i].activation));
     const Activation fused = fuse ? layers[i + 1].activation : Activation{};
-    steps.push_back(build(layers[i], next_is(Kind::batch_norm), fused, random));
+    const std::string text = layers[i].text + (fuse ? " " + layers[i + 1].text : "");
+    steps.emplace_back(text, build(layers[i], next_is(Kind::batch_norm), fused, random));
     if (fuse) ++i, ++next_layer_;
   }
   return [steps = std::move(steps)](Tensor x, const Pass& pass) {
-    for (const Forward& step : steps) x = step(x, pass);
+    for (const auto& [text, step] : steps) {
+      x = step(x, pass);
+      if (pass.watch) pass.watch(text, x);
+    }
     return x;
   };
 }

@@ -1,6 +1,7 @@
 #include "models/recognizer/model.h"
 
 #include "engine/error.h"
+#include "engine/io/finite.h"
 #include "engine/io/safetensors.h"
 
 namespace tapeline {
@@ -114,7 +115,12 @@ Model load_model(const std::string& path, const Device& device) {
     model.metrics = json_field(file, path, "metrics");
     model.training = json_field(file, path, "training");
     std::size_t known = 0;
-    for (const NamedTensor& tensor : tensors_of(model)) file.load(tensor), ++known;
+    for (const NamedTensor& tensor : tensors_of(model)) {
+      file.load(tensor), ++known;
+      if (!all_finite(file.bytes(tensor.name), tensor.tensor.dtype()))
+        throw Error("tensor '{}' holds values that are infinite or not numbers; take an earlier model",
+                    tensor.name);
+    }
     for (const auto& [name, entry] : file.entries())
       if (name.starts_with(kExtraPrefix)) ++known;
     if (known != file.entries().size())

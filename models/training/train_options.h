@@ -30,6 +30,7 @@ struct TrainOptions {
   int patience = 0;                   // evaluations without improvement before it ends; 0: never
   int loader_threads = 0;             // 0: one a core
   bool strict = false;                // unusable samples stop it
+  int skip_bad_steps = 0;             // so many steps that go wrong are left out before it gives up
   bool resume = false;                // go on from last.safetensors in `output`
 };
 

@@ -2,15 +2,29 @@
 
 #include <algorithm>
 
+#include "engine/autograd.h"
 #include "engine/error.h"
 #include "engine/nn/dropout.h"
 #include "engine/ops/ctc_loss.h"
 #include "engine/ops/reduce.h"
+#include "models/training/snapshot.h"
 
 namespace tapeline {
 
 TrainStep::Result TrainStep::run(const Batch& batch, std::int64_t step, double learning_rate) {
   Recorded& r = recorded(batch.count, batch.width);
+  upload(batch, step, r);
+  optimizer_.prepare(step, learning_rate);
+  r.program.replay();
+
+  Result result;
+  result.losses = r.losses.to_vector<float>();
+  for (const float loss : result.losses) result.loss += loss / batch.count;
+  if (const Tensor& norm = optimizer_.gradient_norm()) result.gradient_norm = norm.item();
+  return result;
+}
+
+void TrainStep::upload(const Batch& batch, std::int64_t step, const Recorded& r) const {
   const auto longest = static_cast<int>(r.labels.extent(1));
   if (batch.max_label > longest)
     throw Error("train: a label of {} characters cannot fit {} frames", batch.max_label, longest);
@@ -25,14 +39,21 @@ TrainStep::Result TrainStep::run(const Batch& batch, std::int64_t step, double l
   r.dropout.upload(dropout_state(seed_, step));
   const auto stages = model_.network->geometry().widths(batch.widths);
   for (std::size_t stage = 0; stage < r.widths.size(); ++stage) r.widths[stage].upload(stages[stage]);
-  optimizer_.prepare(step, learning_rate);
-  r.program.replay();
+}
 
-  Result result;
-  result.losses = r.losses.to_vector<float>();
-  for (const float loss : result.losses) result.loss += loss / batch.count;
-  if (const Tensor& norm = optimizer_.gradient_norm()) result.gradient_norm = norm.item();
-  return result;
+std::string TrainStep::first_layer_not_finite(const Batch& batch, std::int64_t step) {
+  const Recorded& r = recorded(batch.count, batch.width);
+  upload(batch, step, r);
+  std::string first;
+  Pass pass{true, r.widths, r.dropout, {}};
+  pass.watch = [&first](const std::string& layer, const Tensor& made) {
+    if (first.empty() && !all_finite(made)) first = layer;
+  };
+  const Snapshot running_statistics(model_.network->state().buffers);
+  const NoGrad no_tape;
+  model_.network->forward(r.images, pass);
+  running_statistics.restore();
+  return first;
 }
 
 TrainStep::Recorded& TrainStep::recorded(int count, int width) {
@@ -50,7 +71,7 @@ TrainStep::Recorded& TrainStep::recorded(int count, int width) {
   if (network.any_width())
     for (std::size_t i = 0; i < network.geometry().stages.size(); ++i)
       made.widths.push_back(Tensor::zeros(device, {count}, DType::i32));
-  const Pass pass{true, made.widths, made.dropout};
+  const Pass pass{true, made.widths, made.dropout, {}};
   made.program = record([&] {
     optimizer_.zero_grad();
     const Tensor logits = network.forward(made.images, pass);

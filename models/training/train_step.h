@@ -26,6 +26,10 @@ class TrainStep {
   /// Step number `step` (from 0) on a batch whose labels all fit their frames. Blocks until it is done.
   Result run(const Batch& batch, std::int64_t step, double learning_rate);
 
+  /// The text of the first layer that makes of this batch, with the weights as they are, a value that is not
+  /// finite; "" where none does. Changes nothing.
+  std::string first_layer_not_finite(const Batch& batch, std::int64_t step);
+
   /// Memory of the recorded programs' tensors, in bytes.
   std::size_t arena_bytes() const;
 
@@ -36,6 +40,7 @@ class TrainStep {
     Program program;
   };
   Recorded& recorded(int count, int width);
+  void upload(const Batch& batch, std::int64_t step, const Recorded& to) const;
 
   const Model& model_;
   Optimizer& optimizer_;

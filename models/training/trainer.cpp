@@ -1,14 +1,17 @@
 #include "models/training/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 
 #include "engine/error.h"
+#include "engine/io/folder_lock.h"
 #include "engine/optim/optimizer.h"
 #include "engine/optim/schedule.h"
 #include "models/data/cached_dataset.h"
 #include "models/data/loader.h"
+#include "models/training/snapshot.h"
 #include "models/training/train_log.h"
 #include "models/training/train_step.h"
 
@@ -17,6 +20,8 @@ namespace tapeline {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kNamed = 8;  // samples that a message names
 
 class Stopwatch {
  public:
@@ -53,6 +58,7 @@ class Trainer {
         schedule_(parse_schedule(options.schedule, options.learning_rate)) {
     check_options();
     prepare_folder();
+    lock_.emplace(options_.output);
     if (options_.resume)
       resume(device);
     else
@@ -63,8 +69,12 @@ class Trainer {
     optimizer_->collect("", moments);
     moments_ = moments.buffers;
     if (options_.resume) load_extra(path("last.safetensors"), moments_);
+    const State& state = model_.network->state();
+    for (const auto& some : {state.parameters, state.buffers, moments_})
+      tensors_.insert(tensors_.end(), some.begin(), some.end());
     step_.emplace(model_, *optimizer_, options_.seed);
     recognizer_.emplace(model_);
+    keep_good();
   }
 
   TrainResult run() {
@@ -75,17 +85,25 @@ class Trainer {
     double loss_sum = 0;
     std::int64_t loss_count = 0;
     double last_report = 0;
-    while (state_.step < planned_steps()) {
-      const TrainStep::Result step = one_step();
-      loss_sum += step.loss;
-      ++loss_count;
+    while (state_.step < planned_steps() || good_step_ < state_.step) {
+      std::optional<TrainStep::Result> step;
+      if (state_.step < planned_steps()) step = one_step();
+      if (step) loss_sum += step->loss, ++loss_count;
       const bool last = state_.step >= planned_steps();
       const bool stopped = callbacks_.stop && callbacks_.stop->load();
       const bool evaluates = state_.step % options_.evaluate_every == 0 || (last && !stopped);
       const double now = watch_.seconds();
       if (!evaluates && !stopped && now - last_report < 1) continue;
 
-      TrainProgress progress = progress_of(loss_sum / static_cast<double>(loss_count), step.gradient_norm);
+      if (evaluates || stopped)
+        if (const std::string tensor = first_not_finite(tensors_); !tensor.empty()) {
+          recover(fmt::format("step {} left {} with values that are not finite", state_.step, tensor));
+          continue;
+        }
+
+      TrainProgress progress =
+          progress_of(loss_sum / static_cast<double>(std::max<std::int64_t>(loss_count, 1)),
+                      step ? step->gradient_norm : 0);
       loss_sum = 0;
       loss_count = 0;
       std::optional<Evaluation> evaluation;
@@ -103,6 +121,7 @@ class Trainer {
       if (evaluates || stopped) {
         if (progress.best || !options_.validation) save("best.safetensors", {});
         save("last.safetensors", moments_);
+        keep_good();
         log.draw();
       }
       if (callbacks_.progress) callbacks_.progress(progress);
@@ -121,6 +140,7 @@ class Trainer {
     result.best_cer = state_.best_cer;
     result.best_step = state_.best_step;
     result.seconds = watch_.seconds();
+    result.skipped_steps = skipped_;
     return result;
   }
 
@@ -147,8 +167,8 @@ class Trainer {
     std::error_code error;
     fs::create_directories(options_.output, error);
     if (error || !fs::is_directory(options_.output))
-      throw Error("train: cannot make the folder {}: {}", options_.output,
-                  error ? error.message() : "it is a file; give another --output");
+      throw Error("train: cannot make the folder {}: {}; give another --output", options_.output,
+                  fs::exists(options_.output) ? "it is a file" : error.message());
     if (!options_.resume && fs::exists(path("last.safetensors")))
       throw Error("train: {} holds a training already; go on with --resume, or give another --output",
                   options_.output);
@@ -172,6 +192,7 @@ class Trainer {
                     value.dump(), before.dump(), path("last.safetensors"));
     try {
       state_ = model_.training["state"].get<TrainState>();
+      skipped_ = model_.training.value("skipped_steps", skipped_);
     } catch (const nlohmann::json::exception& error) {
       throw Error("{}: its training state is damaged: {}", path("last.safetensors"), error.what());
     }
@@ -181,11 +202,11 @@ class Trainer {
   void open_loader() {
     training_ = keep_decoded(options_.training);
     if (options_.validation) validation_ = keep_decoded(options_.validation);
-    LoaderOptions loading;
+    LoaderOptions& loading = loading_;
     loading.labels = LabelRules{model_.charset, [this](int width) { return model_.frames(width); }};
-    DataReport report = check_dataset(*training_, model_.preprocess, loading.labels,
-                                      {options_.strict, options_.loader_threads});
-    problems_ = report.problems;
+    report_ = check_dataset(*training_, model_.preprocess, loading.labels,
+                            {options_.strict, options_.loader_threads});
+    problems_ = report_.problems;
     loading.order.batch_size = options_.batch;
     loading.order.seed = options_.seed;
     loading.order.group_widths = model_.network->any_width();
@@ -193,11 +214,16 @@ class Trainer {
     loading.augment = parse_augment(options_.augment);
     loading.width_multiple = recognizer_->width_multiple();
     if (!model_.network->any_width()) loading.width_multiple = 1;
-    loading.start = static_cast<std::size_t>(state_.step);
     loading.threads = options_.loader_threads;
-    loader_.emplace(training_, std::move(report), loading);
+    start_loader();
     first_step_ = state_.step;
     watch_ = Stopwatch();
+  }
+
+  void start_loader() {
+    loading_.start = static_cast<std::size_t>(state_.step);
+    loader_.reset();
+    loader_.emplace(training_, report_, loading_);
   }
 
   /// Steps in all; under a time limit an estimate, which becomes exact at its end.
@@ -213,25 +239,117 @@ class Trainer {
     return state_.step + 1 + std::llround(done * (limit - elapsed) / elapsed);
   }
 
-  TrainStep::Result one_step() {
+  /// Nothing where the step was left out, now or before.
+  std::optional<TrainStep::Result> one_step() {
     const std::optional<Batch> batch = loader_->next();
+    if (is_skipped(state_.step)) {
+      next_step(0);
+      return std::nullopt;
+    }
     learning_rate_ = schedule_.at(state_.step, planned_steps());
     TrainStep::Result result = step_->run(*batch, state_.step, learning_rate_);
-    if (!std::isfinite(result.loss)) fail_at(*batch, result);
-    ++state_.step;
+    if (is_bad(result, *batch)) {
+      recover(bad_loss(result, *batch));
+      return std::nullopt;
+    }
+    next_step(learning_rate_);
     return result;
   }
 
-  [[noreturn]] void fail_at(const Batch& batch, const TrainStep::Result& result) const {
+  void next_step(double rate) {
+    rates_.push_back(rate);
+    ++state_.step;
+  }
+  double rate_of(std::int64_t step) const { return rates_[static_cast<std::size_t>(step - good_step_)]; }
+
+  bool is_skipped(std::int64_t step) const {
+    return std::find(skipped_.begin(), skipped_.end(), step) != skipped_.end();
+  }
+
+  /// CTC asks a network that guesses for about the logarithm of the classes, in each frame.
+  bool is_bad(const TrainStep::Result& result, const Batch& batch) const {
+    constexpr double kFarTooMuch = 1000;
+    const double guess = model_.frames(batch.width) * std::log(model_.network->classes());
+    return !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm) ||
+           result.loss > kFarTooMuch * std::max(guess, 1.0);
+  }
+
+  std::string bad_loss(const TrainStep::Result& result, const Batch& batch) const {
+    if (std::isfinite(result.loss) && !std::isfinite(result.gradient_norm))
+      return fmt::format("the gradient of step {} is {}", state_.step + 1, result.gradient_norm);
+    if (std::isfinite(result.loss))
+      return fmt::format("the loss of step {} is {:.3g}, over 1,000 times that of a guess", state_.step + 1,
+                         result.loss);
     std::string names;
     int count = 0;
     for (std::size_t n = 0; n < result.losses.size(); ++n)
-      if (!std::isfinite(result.losses[n]) && ++count <= 8)
+      if (!std::isfinite(result.losses[n]) && ++count <= kNamed)
         names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", batch.names[n], result.losses[n]);
-    throw Error(
-        "train: the loss of step {} is {}: {}{}; the last checkpoint is kept. A lower --lr or --clip 1 may "
-        "help",
-        state_.step, result.loss, names, count > 8 ? fmt::format(" and {} more", count - 8) : "");
+    if (count > kNamed) names += fmt::format(" and {} more", count - kNamed);
+    return fmt::format("the loss of step {} is {}: {}", state_.step + 1, result.loss, names);
+  }
+
+  /// From here on a training that goes wrong can be repeated.
+  void keep_good() {
+    good_ = Snapshot(tensors_);
+    good_step_ = state_.step;
+    rates_.clear();
+  }
+
+  /// The weights and moments as they were before this step, bit for bit.
+  void go_back_to(std::int64_t step) {
+    good_.restore();
+    state_.step = good_step_;
+    start_loader();
+    for (; state_.step < step; ++state_.step) {
+      const std::optional<Batch> batch = loader_->next();
+      if (!is_skipped(state_.step)) step_->run(*batch, state_.step, rate_of(state_.step));
+    }
+  }
+
+  /// Goes on without the step that is to blame, or throws.
+  void recover(const std::string& what) {
+    const std::int64_t bad = state_.step;
+    std::int64_t blamed = bad;
+    std::int64_t before = bad - 1;
+    while (before >= good_step_ && is_skipped(before)) --before;
+    if (before >= good_step_) {
+      go_back_to(before);
+      const Batch batch = *loader_->next();
+      step_->run(batch, before, rate_of(before));
+      if (is_bad(step_->run(batch, before, rate_of(before)), batch)) blamed = before;
+    }
+    go_back_to(bad);
+    Batch batch = *loader_->next();
+    const std::string layer = step_->first_layer_not_finite(batch, bad);
+    std::string cause = layer.empty()
+                            ? "the outputs of all layers are finite"
+                            : fmt::format("the first layer whose output is not finite is {}", layer);
+    if (blamed != bad) {
+      go_back_to(blamed);
+      batch = *loader_->next();
+      cause += fmt::format("; to blame is the update of step {}", blamed + 1);
+    }
+    cause += fmt::format(", on {}", names_of(batch));
+    if (static_cast<int>(skipped_.size()) >= options_.skip_bad_steps)
+      throw Error(
+          "train: {}; {}. The last checkpoint is kept. A lower --lr or --clip 1 may help; --skip-bad-steps "
+          "{} "
+          "goes on without such a step",
+          what, cause, skipped_.size() + 1);
+    skipped_.push_back(blamed);
+    say(fmt::format("{}; {}. Going on without step {}, {} of {} that may be left out", what, cause,
+                    blamed + 1, skipped_.size(), options_.skip_bad_steps));
+    rates_.resize(static_cast<std::size_t>(blamed - good_step_));
+    next_step(0);
+  }
+
+  static std::string names_of(const Batch& batch) {
+    std::string names;
+    for (std::size_t n = 0; n < std::min<std::size_t>(kNamed, batch.names.size()); ++n)
+      names += (n ? ", " : "") + batch.names[n];
+    if (batch.names.size() > kNamed) names += fmt::format(" and {} more", batch.names.size() - kNamed);
+    return names;
   }
 
   TrainProgress progress_of(double loss, double gradient_norm) const {
@@ -263,6 +381,7 @@ class Trainer {
 
   void save(const char* name, const ExtraTensors& extra) {
     model_.training["state"] = state_;
+    if (!skipped_.empty()) model_.training["skipped_steps"] = skipped_;
     model_.training["length"] = {{"steps", options_.steps},
                                  {"epochs", options_.epochs},
                                  {"minutes", options_.minutes},
@@ -281,7 +400,15 @@ class Trainer {
   std::optional<Recognizer> recognizer_;
   DatasetPtr training_, validation_;
   std::optional<Loader> loader_;
+  LoaderOptions loading_;
+  DataReport report_;
   std::vector<Problem> problems_;
+  std::vector<NamedTensor> tensors_;  // all that a step changes
+  Snapshot good_;                     // of them, at the last checkpoint
+  std::int64_t good_step_ = 0;
+  std::vector<double> rates_;  // learning rates of the steps since
+  std::vector<std::int64_t> skipped_;
+  std::optional<FolderLock> lock_;
   TrainState state_;
   std::int64_t first_step_ = 0;
   double learning_rate_ = 0;

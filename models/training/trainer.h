@@ -28,7 +28,8 @@ struct TrainResult {
   double best_exact = 0, best_cer = 1;
   std::int64_t best_step = 0;
   enum class Ended { finished, patience, stopped } ended = Ended::finished;
-  double seconds = 0;  // of this run
+  double seconds = 0;                       // of this run
+  std::vector<std::int64_t> skipped_steps;  // left out because they went wrong, of all runs; counted from 0
   std::vector<Problem> problems;
 };
 
@@ -41,8 +42,14 @@ struct TrainCallbacks {
 /// Trains, and leaves in options.output: best.safetensors (by exact accuracy, then by character error rate;
 /// the last where there is no validation), last.safetensors (with all that --resume needs), log.jsonl and
 /// curves.png. The same options on the same device give the same bits; so does any number of interruptions
-/// and resumptions (but for `minutes`, which depends on the clock). Throws on a loss that is not finite, with
-/// the names of the batch's samples; the last checkpoint stays.
+/// and resumptions (but for `minutes`, which depends on the clock). One training writes to a folder at a
+/// time.
+///
+/// A step goes wrong when its loss or its gradient's norm is not finite, or the loss is 1,000 times that of a
+/// network that guesses. It is then looked for the step that is to blame: the training goes back to the last
+/// checkpoint, repeats what followed, and tries the step before on the weights that it made. Where
+/// options.skip_bad_steps are not used up, it goes on without that step; else it throws, naming the step, the
+/// first layer whose output is not finite, and the batch's samples, and the last checkpoint stays.
 TrainResult train(const TrainOptions& options, const Device& device, const TrainCallbacks& callbacks);
 
 }  // namespace tapeline
