@@ -43,6 +43,8 @@ class Backend : public std::enable_shared_from_this<Backend> {
   /// Every view in `kernels` has its place by now. The default runs them one after the other.
   virtual std::unique_ptr<Executable> compile(std::vector<Kernel> kernels);
   virtual void synchronize() {}
+  /// Whether it takes a BatchNormTraining and a BatchNormBackward that pool.
+  virtual bool fuses_pooling() const { return false; }
 };
 
 }  // namespace tapeline

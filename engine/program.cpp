@@ -55,13 +55,18 @@ std::shared_ptr<Storage> make_storage(const std::shared_ptr<Backend>& device, st
   return storage;
 }
 
-void Program::compile() {
+void Program::compile(FrozenWeights* weights) {
   if (executable_) throw Error("program: compiled already");
   if (kernels_.empty()) throw Error("program: nothing was recorded");
   const std::shared_ptr<Backend> device = device_of(kernels_.front());
   const auto kept = find_kept(kernels_);
   drop_dead_work(kernels_, kept);
   fuse_activations(kernels_, kept);
+  if (device->fuses_pooling()) fuse_pooling(kernels_, kept);
+  if (weights) {
+    fold_batch_norm(kernels_, kept, *weights);
+    freeze_weights(kernels_, *weights);
+  }
   const MemoryPlan plan = plan_memory(kernels_, kept);
   arena_bytes_ = plan.arena_bytes;
   unshared_bytes_ = plan.unshared_bytes;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/backend.h"
+#include "engine/frozen_weights.h"
 
 namespace tapeline {
 
@@ -18,9 +19,11 @@ class Program {
  public:
   Program() = default;
   const std::vector<Kernel>& kernels() const { return kernels_; }
-  /// Drops work whose results nobody reads, fuses activations into the kernels before them, lays out the
-  /// arena and hands over to the device. Throws when called twice, or on an empty program.
-  void compile();
+  /// Drops work whose results nobody reads, fuses activations and pooling into the kernels before them, lays
+  /// out the arena and hands over to the device: the results have the bits of the eager ones. With `weights`,
+  /// for inference, the weights are constants from now on: batch norm is folded into them, which changes the
+  /// rounding, and what the device makes of them is kept. Throws when called twice, or on an empty program.
+  void compile(FrozenWeights* weights = nullptr);
   /// Submits it all. Throws before compile().
   void replay();
   bool compiled() const { return executable_ != nullptr; }

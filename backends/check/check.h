@@ -32,6 +32,7 @@ class CheckBackend : public Backend {
   /// Throws Error at the first difference, with the kernel's name and shapes, the operand and the element.
   void run(const Kernel& kernel) override;
   void synchronize() override { inner_->synchronize(); }
+  bool fuses_pooling() const override { return inner_->fuses_pooling() && reference_->fuses_pooling(); }
 
   std::int64_t kernels_checked() const { return kernels_checked_; }
 

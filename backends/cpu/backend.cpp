@@ -94,6 +94,7 @@ class CpuBackend : public Backend {
     Context context{pool_, scratch_};
     cpu::run(isa_, kernel, context);
   }
+  bool fuses_pooling() const override { return true; }
 
  private:
   static void* place(const Storage& storage, std::size_t offset) {

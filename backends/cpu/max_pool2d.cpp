@@ -1,43 +1,12 @@
 // Vectors run along the channels. Forward, each output pixel looks at its window; back, each input pixel
 // looks at the windows that hold it, so that no two threads write to one place.
 
-#include <cstring>
-
-#include "backends/cpu/bytes.h"
+#include "backends/cpu/max_pool2d.h"
 #include "backends/cpu/lanes.h"
 #include "backends/reference/kernels.h"
 
 namespace tapeline::cpu::TAPELINE_ISA {
 namespace {
-
-constexpr int kNone = 255;
-
-TAPELINE_INLINE void store_bytes(std::uint8_t* to, Ints values, AllLanes) {
-  const Bytes bytes = to_bytes(values);
-  std::memcpy(to, &bytes, sizeof bytes);
-}
-TAPELINE_INLINE void store_bytes(std::uint8_t* to, Ints values, int count) {
-  for (int i = 0; i < count; ++i) to[i] = static_cast<std::uint8_t>(values[i]);
-}
-TAPELINE_INLINE Ints load_bytes(const std::uint8_t* from, AllLanes) {
-  Bytes bytes;
-  std::memcpy(&bytes, from, sizeof bytes);
-  return to_ints(bytes);
-}
-TAPELINE_INLINE Ints load_bytes(const std::uint8_t* from, int count) {
-  Ints values{};
-  for (int i = 0; i < count; ++i) values[i] = from[i];
-  return values;
-}
-
-struct Range {
-  std::int64_t begin, end;
-};
-
-/// The rows (or columns) of a window at `at` that lie in [0, extent).
-TAPELINE_INLINE Range inside(std::int64_t at, std::int64_t size, std::int64_t extent) {
-  return {std::max<std::int64_t>(0, -at), std::min(size, extent - at)};
-}
 
 /// The windows of `size` that hold position `at` (padding counted in), among `count`.
 TAPELINE_INLINE Range windows_at(std::int64_t at, std::int64_t size, std::int64_t stride,
@@ -50,46 +19,11 @@ TAPELINE_INLINE Range windows_at(std::int64_t at, std::int64_t size, std::int64_
 void run(const MaxPool2dForward& k, Context& context) {
   if (k.output.dtype != DType::f32) return reference::run(k);
   const float* input = k.input.data<float>();
-  float* output = k.output.data<float>();
-  auto* choices = data_or_null<std::uint8_t>(k.choice);
-  const auto* widths = data_or_null<std::int32_t>(k.widths);
-  const Window2d window = k.window;
-  const std::int64_t height = k.input.shape[1], width = k.input.shape[2], channels = k.input.shape[3];
-  const std::int64_t out_height = k.output.shape[1], out_width = k.output.shape[2];
-
-  const std::int64_t grain = task_rows(out_width * channels * window.height * window.width);
-  context.pool.parallel_for(k.output.shape[0] * out_height, grain, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t n = row / out_height, top = row % out_height * window.stride_h - window.pad_top;
-      const std::int64_t own_width = length_of(widths, n, width);
-      const Range is = inside(top, window.height, height);
-      for (std::int64_t x = 0; x < out_width; ++x) {
-        const std::int64_t left = x * window.stride_w - window.pad_left;
-        const Range js = inside(left, window.width, own_width);
-        const float* corner = input + ((n * height + top) * width + left) * channels;
-        const std::int64_t to = (row * out_width + x) * channels;
-        const bool empty = is.begin >= is.end || js.begin >= js.end;
-        for_vectors(
-            0, channels, [=](std::int64_t c, auto lanes) __attribute__((always_inline)) {
-              Vec best;
-              Ints choice = Ints{} + kNone;
-              if (!empty) {
-                best = load(corner + (is.begin * width + js.begin) * channels + c, lanes);
-                choice = Ints{} + static_cast<int>(is.begin * window.width + js.begin);
-                for (std::int64_t i = is.begin; i < is.end; ++i)
-                  for (std::int64_t j = js.begin; j < js.end; ++j) {
-                    const Vec value = load(corner + (i * width + j) * channels + c, lanes);
-                    const Mask wins = ~(value <= best) & (best == best);
-                    best = select(wins, value, best);
-                    choice = wins.v ? Ints{} + static_cast<int>(i * window.width + j) : choice;
-                  }
-              }
-              store(output + to + c, best, lanes);
-              if (choices) store_bytes(choices + to + c, choice, lanes);
-            });
-      }
-    }
-  });
+  pool_windows(
+      k.input.shape, k.widths, k.output, k.choice, k.window,
+      context, [=](std::int64_t i, std::int64_t, auto lanes) __attribute__((always_inline)) {
+        return load(input + i, lanes);
+      });
 }
 
 namespace {

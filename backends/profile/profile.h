@@ -33,6 +33,7 @@ class ProfileBackend : public Backend {
   }
   void run(const Kernel& kernel) override;
   void synchronize() override { inner_->synchronize(); }
+  bool fuses_pooling() const override { return inner_->fuses_pooling(); }
 
   /// What ran since the last reset(), the longest first.
   std::vector<ProfileEntry> entries() const;

@@ -78,6 +78,7 @@ class ReferenceBackend final : public Backend {
     std::copy_n(host_pointer(from, offset), to.size(), to.begin());
   }
   void run(const Kernel& kernel) override { reference::run(kernel); }
+  bool fuses_pooling() const override { return true; }
 };
 
 }  // namespace

@@ -29,9 +29,50 @@ void normalise(const K& k, const std::vector<double>& mean, const std::vector<do
   });
 }
 
+// A tensor of its own.
+class Temporary {
+ public:
+  explicit Temporary(const View& like) : bytes_(like.bytes()) {
+    view_.dtype = like.dtype;
+    view_.shape = like.shape;
+    view_.storage = std::make_shared<Storage>();
+    view_.storage->block = std::make_shared<Block>();
+    view_.storage->block->address = reinterpret_cast<std::uintptr_t>(bytes_.data());
+  }
+  const View& view() const { return view_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+  View view_;
+};
+
+void run_pooled(const BatchNormTraining& k) {
+  const Temporary whole(k.input);
+  BatchNormTraining norm = k;
+  norm.output = whole.view();
+  norm.choice = {};
+  run(norm);
+  run(MaxPool2dForward{whole.view(), k.widths, k.output, k.choice, k.pool});
+}
+
+// Pixels that did not win have no gradient, so their results do not matter.
+void run_pooled(const BatchNormBackward& k) {
+  const Temporary output(k.input), grad_output(k.input);
+  BatchNormBackward norm = k;
+  norm.choice = {};
+  norm.grad_output = grad_output.view();
+  run(MaxPool2dBackward{k.choice, k.grad_output, norm.grad_output, k.pool});
+  if (k.output) {
+    norm.output = output.view();
+    run(MaxPool2dBackward{k.choice, k.output, norm.output, k.pool});
+  }
+  run(norm);
+}
+
 }  // namespace
 
 void run(const BatchNormTraining& k) {
+  if (k.choice) return run_pooled(k);
   with_float(k.input.dtype, [&]<typename T>() {
     const T* input = k.input.data<T>();
     const auto channels = static_cast<std::size_t>(k.input.shape[3]);
@@ -81,6 +122,7 @@ void run(const BatchNormInference& k) {
 }
 
 void run(const BatchNormBackward& k) {
+  if (k.choice) return run_pooled(k);
   with_float(k.input.dtype, [&]<typename T>() {
     const T* input = k.input.data<T>();
     const T* scale = data_or_null<T>(k.scale);

@@ -15,6 +15,11 @@ constexpr std::size_t kMostPrograms = 8;
 
 }  // namespace
 
+void Recognizer::refresh() {
+  programs_.clear();
+  weights_ = {};
+}
+
 int Recognizer::width_multiple() const {
   const int strides = model_.network->geometry().width_multiple;
   return std::max(strides, 32 / strides * strides);
@@ -120,7 +125,7 @@ Recognizer::Recorded& Recognizer::recorded(int batch, int width) {
   pass.widths = made.widths;
   const NoGrad no_tape;
   made.program = record([&] { made.logits = network.forward(made.images, pass); });
-  made.program.compile();
+  made.program.compile(&weights_);
 
   if (programs_.size() >= kMostPrograms)
     programs_.erase(std::min_element(programs_.begin(), programs_.end(), [](const auto& a, const auto& b) {

@@ -28,8 +28,11 @@ struct Reading {
 /// Reads pictures. A picture gets the same reading alone and in any company. One thread at a time.
 class Recognizer {
  public:
-  /// Keeps a reference: the model must outlive it, and may be trained on between calls.
+  /// Keeps a reference: the model must outlive it, and its weights must stay as they are from the first reading
+  /// to refresh().
   explicit Recognizer(const Model& model) : model_(model) {}
+  /// Takes the weights as they are from the next reading on: to be called when the model has been trained on.
+  void refresh();
   const Model& model() const { return model_; }
 
   /// Any sizes and channels; one reading for each picture, in order. `batch` pictures go through the network
@@ -58,6 +61,7 @@ class Recognizer {
   Reading to_reading(std::span<const float> logits, int source_width) const;
 
   const Model& model_;
+  FrozenWeights weights_;
   std::map<std::pair<int, int>, Recorded> programs_;
   std::uint64_t clock_ = 0;
 };

@@ -108,6 +108,7 @@ class Trainer {
       loss_count = 0;
       std::optional<Evaluation> evaluation;
       if (evaluates && options_.validation) {
+        recognizer_->refresh();
         evaluation =
             evaluate(*recognizer_, validation_, {options_.batch, options_.loader_threads, false, {}});
         progress.best = state_.improve(*evaluation);

@@ -75,6 +75,86 @@ TEST_CASE("cpu kernels: batch norm") {
       }
 }
 
+namespace {
+
+/// Of each window a pixel that is in the image, and now and then none.
+std::vector<std::uint8_t> some_choices(const Shape& image, const Shape& pooled, const Window2d& window) {
+  std::vector<std::uint8_t> choices;
+  for (std::int64_t i = 0; i < pooled.elements(); ++i) {
+    const std::int64_t x = i / pooled[3] % pooled[2] * window.stride_w - window.pad_left + i % window.width;
+    const std::int64_t y =
+        i / pooled[3] / pooled[2] % pooled[1] * window.stride_h - window.pad_top + i / 7 % window.height;
+    const bool inside = y >= 0 && y < image[1] && x >= 0 && x < image[2] && i % 13 != 0;
+    choices.push_back(
+        static_cast<std::uint8_t>(inside ? i / 7 % window.height * window.width + i % window.width : 255));
+  }
+  return choices.empty() ? std::vector<std::uint8_t>{255} : choices;
+}
+
+}  // namespace
+
+TEST_CASE("cpu kernels: batch norm with pooling") {
+  struct Case {
+    Shape shape, pooled;
+    Window2d window;
+  };
+  const std::vector<Case> cases{
+      {{2, 4, 6, 16}, {2, 2, 3, 16}, {2, 2, 2, 2}},
+      {{3, 5, 7, 21}, {3, 3, 4, 21}, {2, 2, 2, 2}},
+      {{1, 5, 7, 3}, {1, 2, 3, 3}, {2, 2, 2, 2}},
+      {{2, 15, 21, 37}, {2, 8, 11, 37}, {2, 2, 2, 2, 1, 1, 1, 1}},
+      {{2, 6, 5, 150}, {2, 2, 5, 150}, {3, 1, 3, 1}},
+      {{0, 4, 6, 8}, {0, 2, 3, 8}, {2, 2, 2, 2}},
+  };
+  for (const Case& c : cases)
+    for (const bool own_widths : {false, true}) {
+      CAPTURE(c.shape.text());
+      CAPTURE(own_widths);
+      const Shape channels{c.shape[3]};
+      const auto widths = [&](Operands& make) {
+        return own_widths ? make.integers({c.shape[0]}, 0, static_cast<int>(c.shape[2]) + 1) : View{};
+      };
+      compare(
+          [&](Operands& make) {
+            return BatchNormTraining{make.floats(c.shape, 3, 5),
+                                     widths(make),
+                                     make.floats(channels, 0.5f, 2),
+                                     make.floats(channels),
+                                     {},
+                                     {},
+                                     make.empty(c.pooled),
+                                     make.empty(channels),
+                                     make.empty(channels),
+                                     1e-5f,
+                                     0.9f,
+                                     kLeaky,
+                                     make.empty(c.pooled, DType::u8),
+                                     c.window};
+          },
+          1e-5);
+      // In place, too, as a program may have it.
+      for (const bool in_place : {false, true})
+        compare(
+            [&](Operands& make) {
+              const View input = make.floats(c.shape, 3, 5);
+              return BatchNormBackward{input,
+                                       widths(make),
+                                       make.floats(channels, 0.5f, 2),
+                                       make.floats(channels, 3.9f, 4.1f),
+                                       make.floats(channels, 0.5f, 2),
+                                       make.floats(c.pooled),
+                                       make.floats(c.pooled),
+                                       in_place ? input : make.empty(c.shape),
+                                       make.empty(channels),
+                                       make.empty(channels),
+                                       kLeaky,
+                                       make.values(c.pooled, some_choices(c.shape, c.pooled, c.window)),
+                                       c.window};
+            },
+            2e-5);
+    }
+}
+
 TEST_CASE("cpu kernels: batch norm far from zero") {
   // The deviation is a 17,000th of the mean: sums of squares in f32 would leave nothing of it.
   compare(

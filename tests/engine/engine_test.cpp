@@ -132,6 +132,24 @@ TEST_CASE("program: memory is shared by lifetime, results that are held keep the
   CHECK(program.arena_bytes() == 4 * 4096);  // the two results, and two that take turns
 }
 
+TEST_CASE("program: a kernel that may writes over what it reads for the last time") {
+  const Device device = reference();
+  const Tensor x = Tensor::from<float>(device, {2}, {-1, 3});
+  Tensor last, held;
+  Program program = record([&] {
+    Tensor y = x + 1.0;
+    for (int i = 0; i < 5; ++i) y = sigmoid(y);
+    held = y;
+    last = relu(sigmoid(sigmoid(y)));
+  });
+  program.compile();
+  program.replay();
+  program.replay();
+  CHECK(program.arena_bytes() == 3 * 256);  // two results, and one place for all others
+  CHECK(held.to_vector<float>()[0] == doctest::Approx(0.6583).epsilon(1e-3));
+  CHECK(last.to_vector<float>()[0] == doctest::Approx(0.6590).epsilon(1e-3));
+}
+
 TEST_CASE("program: work that nobody reads is dropped") {
   const Device device = reference();
   const Tensor x = Tensor::full(device, {4}, 1);

@@ -99,6 +99,22 @@ TEST_CASE("recognizer: an image gets the same reading with paper added in the ba
   for (const ReadCharacter& c : alone.characters) CHECK((c.begin >= 0 && c.begin < c.end && c.end <= 40));
 }
 
+TEST_CASE("recognizer: reads with the weights of its first reading until it is told to take the new ones") {
+  const Device device = open_device("cpu");
+  const Model model = make_model(kAnyWidth, Charset("abcdef"), device, 5);
+  disturb(model);
+  Recognizer recognizer(model);
+  const Image image = noise_image(90, 16, 1, 3);
+  const double before = recognizer.read(std::span(&image, 1))[0].confidence;
+  for (const NamedTensor& p : model.network->state().parameters)
+    if (p.name == "norm1.scale") p.tensor.upload(std::vector<float>(8, 0.25f));
+  CHECK(recognizer.read(std::span(&image, 1))[0].confidence == before);
+  recognizer.refresh();
+  const double after = recognizer.read(std::span(&image, 1))[0].confidence;
+  CHECK(after != before);
+  CHECK(after == Recognizer(model).read(std::span(&image, 1))[0].confidence);
+}
+
 TEST_CASE("model: one file holds it all") {
   const TemporaryFolder folder;
   const std::string path = (folder / "m.safetensors").string();

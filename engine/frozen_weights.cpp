@@ -1,0 +1,64 @@
+#include "engine/frozen_weights.h"
+
+#include <cmath>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace tapeline {
+
+namespace {
+
+/// `fallback` in every channel where there is no view.
+std::vector<float> values_of(const View& view, std::size_t channels, float fallback) {
+  return view ? Tensor(view).to_vector<float>() : std::vector<float>(channels, fallback);
+}
+
+View constant(const Device& device, const Shape& shape, const std::vector<float>& values) {
+  const Tensor tensor = Tensor::from(device, shape, values);
+  tensor.view().storage->constant = true;
+  return tensor.view();
+}
+
+}  // namespace
+
+View FrozenWeights::freeze(const View& weight) {
+  if (weight.storage->constant) return weight;
+  std::shared_ptr<Storage>& frozen = frozen_[weight.storage];
+  if (!frozen) {
+    frozen = std::make_shared<Storage>(*weight.storage);
+    frozen->constant = true;
+  }
+  View view = weight;
+  view.storage = frozen;
+  return view;
+}
+
+FrozenWeights::Folded FrozenWeights::fold(const View& weight, const View& bias,
+                                          const BatchNormInference& norm) {
+  Folded& folded = folded_[{weight.storage, norm.running_mean.storage}];
+  if (folded.weight) return folded;
+
+  const auto channels = static_cast<std::size_t>(weight.shape[-1]);
+  const std::vector<float> scale = values_of(norm.scale, channels, 1),
+                           offset = values_of(norm.offset, channels, 0),
+                           mean = values_of(norm.running_mean, channels, 0),
+                           variance = values_of(norm.running_variance, channels, 1),
+                           old_bias = values_of(bias, channels, 0);
+  std::vector<double> factor(channels);
+  std::vector<float> new_bias(channels);
+  for (std::size_t c = 0; c < channels; ++c) {
+    factor[c] = scale[c] / std::sqrt(double{variance[c]} + double{norm.epsilon});
+    new_bias[c] = static_cast<float>((double{old_bias[c]} - double{mean[c]}) * factor[c] + double{offset[c]});
+  }
+  std::vector<float> values = Tensor(weight).to_vector<float>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(double{values[i]} * factor[i % channels]);
+
+  const Device& device = weight.storage->backend;
+  folded.weight = constant(device, weight.shape, values);
+  folded.bias = constant(device, {weight.shape[-1]}, new_bias);
+  return folded;
+}
+
+}  // namespace tapeline
