@@ -5,6 +5,7 @@
 // All operands are [N, T, D, ...]: time step t of sequence n and direction d is row (n T + t) D + d of each.
 
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/kept.h"
 #include "backends/cpu/lanes.h"
 #include "backends/reference/kernels.h"
 
@@ -70,6 +71,38 @@ class Sequences {
   std::int64_t first_, count_, frames_[kSequences];
 };
 
+/// Rows that leave a tile of 32 columns waiting for its own sums: several panels at a time keep the processor
+/// busy.
+constexpr std::int64_t kFewRows = 2;
+constexpr int kPanelsAtOnce = 4;
+
+/// The kRows x (kPanelsAtOnce panels) part of a product at these panels, each element by the same chain of
+/// multiply-adds as in multiply_block.
+template <int kRows>
+[[gnu::noinline]] void wide_tile(std::int64_t inner, const float* a, const float* panels,
+                                 std::int64_t panel_stride, float* const* c, std::int64_t column, bool add) {
+  Vec sums[kRows][2 * kPanelsAtOnce];
+  for (std::int64_t k = 0; k < inner; ++k)
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanelsAtOnce; ++p) {
+      const float* b = panels + p * panel_stride + k * kTileColumns;
+      const Vec low = load(b), high = load(b + kWidth);
+#pragma GCC unroll 2
+      for (int i = 0; i < kRows; ++i) {
+        const Vec ai(a[i * kRowStride + k]);
+        sums[i][2 * p] = fma(ai, low, sums[i][2 * p]);
+        sums[i][2 * p + 1] = fma(ai, high, sums[i][2 * p + 1]);
+      }
+    }
+#pragma GCC unroll 2
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < 2 * kPanelsAtOnce; ++v) {
+      float* to = c[i] + column + v * kWidth;
+      store(to, add ? sums[i][v] + load(to) : sums[i][v]);
+    }
+}
+
 /// One matrix for each direction, packed for multiply_block.
 struct PackedWeights {
   const float* panels;
@@ -83,9 +116,17 @@ struct PackedWeights {
     for (std::int64_t k = 0; k < inner; k += kBlockInner) {
       const std::int64_t depth = smaller(kBlockInner, inner - k);
       for (std::int64_t i = 0; i < count; ++i) copy_floats(a + i * kRowStride, rows[i] + k, depth);
-      multiply_block<Layout::by_rows>(count, columns, static_cast<int>(depth), a, kRowStride,
-                                      panels + direction * size() + k * kTileColumns, kTileColumns,
-                                      inner * kTileColumns, c, 0, {nullptr, k > 0});
+      const float* block = panels + direction * size() + k * kTileColumns;
+      const std::int64_t panel_stride = inner * kTileColumns, wide = kPanelsAtOnce * kTileColumns;
+      std::int64_t column = 0;
+      if (count > 0 && count <= kFewRows)
+        for (; column + wide <= columns; column += wide) {
+          const auto tile = count == 1 ? wide_tile<1> : wide_tile<2>;
+          tile(depth, a, block + column * inner, panel_stride, c, column, k > 0);
+        }
+      multiply_block<Layout::by_rows>(count, columns - column, static_cast<int>(depth), a, kRowStride,
+                                      block + column * inner, kTileColumns, panel_stride, c, column,
+                                      {nullptr, k > 0});
     }
   }
 };
@@ -93,13 +134,18 @@ struct PackedWeights {
 /// Memory for the `a` of PackedWeights::multiply.
 constexpr std::int64_t kRowsOfA = (kTileRows + 1) * kRowStride;
 
-/// Pack is PackB, or PackTransposedB for the transposed matrices.
+/// Pack is PackB, or PackTransposedB for the transposed matrices. They are kept where w_hh is a constant.
 template <typename Pack>
-PackedWeights pack_weights(const float* w_hh, std::int64_t directions, std::int64_t inner,
+PackedWeights pack_weights(const View& weights, KeptFor use, std::int64_t directions, std::int64_t inner,
                            std::int64_t columns, std::int64_t stride, Context& context) {
   PackedWeights packed{nullptr, inner, columns};
-  float* to = context.scratch.shared_floats(2, directions * packed.size() + kTileColumns);
+  const std::int64_t floats = directions * packed.size() + kTileColumns;
+  const Kept kept = keep(weights, use, floats);
+  packed.panels = kept.values;
+  if (kept.values && !kept.fresh) return packed;
+  float* to = kept.values ? kept.values : context.scratch.shared_floats(2, floats);
   packed.panels = to;
+  const float* w_hh = weights.data<float>();
   const std::int64_t panels = ceil_div(columns, kTileColumns);
   context.pool.parallel_for(directions * panels, 1, [=](std::int64_t task, std::int64_t) {
     const std::int64_t column = task % panels * kTileColumns;
@@ -142,7 +188,7 @@ void run(const LstmForward& k, Context& context) {
   float* gates_out = data_or_null<float>(k.gates);
   float* cells_out = data_or_null<float>(k.cells);
   const PackedWeights weights =
-      pack_weights<PackB>(k.w_hh.data<float>(), k.geometry.directions, hidden, wide, wide, context);
+      pack_weights<PackB>(k.w_hh, KeptFor::lstm_forward, k.geometry.directions, hidden, wide, wide, context);
 
   context.pool.parallel_for(recurrence.tasks(), 1, [&](std::int64_t task, std::int64_t) {
     Sequences sequences(recurrence, task);
@@ -204,8 +250,8 @@ void run(const LstmBackward& k, Context& context) {
   const float* cells = k.cells.data<float>();
   const float* grad_output = k.grad_output.data<float>();
   float* grad_gates = k.grad_gates_in.data<float>();
-  const PackedWeights weights =
-      pack_weights<PackTransposedB>(k.w_hh.data<float>(), k.geometry.directions, wide, hidden, wide, context);
+  const PackedWeights weights = pack_weights<PackTransposedB>(
+      k.w_hh, KeptFor::lstm_backward, k.geometry.directions, wide, hidden, wide, context);
 
   context.pool.parallel_for(recurrence.tasks(), 1, [&](std::int64_t task, std::int64_t) {
     Sequences sequences(recurrence, task);
