@@ -40,6 +40,9 @@ class Backend : public std::enable_shared_from_this<Backend> {
   virtual void upload(const Storage& to, std::size_t offset, std::span<const std::byte> from) = 0;
   virtual void download(const Storage& from, std::size_t offset, std::span<std::byte> to) = 0;
   virtual void run(const Kernel& kernel) = 0;
+  /// Which of several algorithms run() takes for this kernel, for profiles: "winograd 4x4"; empty where there
+  /// is but one.
+  virtual std::string algorithm(const Kernel&) const { return {}; }
   /// Every view in `kernels` has its place by now. The default runs them one after the other.
   virtual std::unique_ptr<Executable> compile(std::vector<Kernel> kernels);
   virtual void synchronize() {}

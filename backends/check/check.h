@@ -31,6 +31,7 @@ class CheckBackend : public Backend {
   }
   /// Throws Error at the first difference, with the kernel's name and shapes, the operand and the element.
   void run(const Kernel& kernel) override;
+  std::string algorithm(const Kernel& kernel) const override { return inner_->algorithm(kernel); }
   void synchronize() override { inner_->synchronize(); }
   bool fuses_pooling() const override { return inner_->fuses_pooling() && reference_->fuses_pooling(); }
 

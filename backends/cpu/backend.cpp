@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "backends/cpu/block_cache.h"
+#include "backends/cpu/conv2d_algorithm.h"
 #include "backends/cpu/denormals.h"
 #include "backends/cpu/dispatch.h"
 #include "engine/error.h"
@@ -83,6 +84,7 @@ class CpuBackend : public Backend {
 
   void upload(const Storage& to, std::size_t offset, std::span<const std::byte> from) override {
     if (!from.empty()) std::memcpy(place(to, offset), from.data(), from.size());
+    contents_changed(to);
   }
 
   void download(const Storage& from, std::size_t offset, std::span<std::byte> to) override {
@@ -93,10 +95,22 @@ class CpuBackend : public Backend {
     const FlushDenormals flush;
     Context context{pool_, scratch_};
     cpu::run(isa_, kernel, context);
+    visit_views(
+        kernel, [](const View&) {}, [](const View& view) { contents_changed(*view.storage); });
+  }
+
+  std::string algorithm(const Kernel& kernel) const override {
+    WinogradTile tile;
+    if (const auto* k = std::get_if<Conv2dForward>(&kernel)) tile = winograd_tile(k->geometry);
+    if (const auto* k = std::get_if<Conv2dBackwardInput>(&kernel)) tile = winograd_tile(k->geometry);
+    return tile ? fmt::format("winograd {}x{}", tile.height, tile.width) : std::string();
   }
   bool fuses_pooling() const override { return true; }
 
  private:
+  static void contents_changed(const Storage& storage) {
+    if (CachedBlock* block = cached_block(storage)) block->contents_changed();
+  }
   static void* place(const Storage& storage, std::size_t offset) {
     return reinterpret_cast<void*>(storage.block->address + storage.offset + offset);
   }

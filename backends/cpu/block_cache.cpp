@@ -47,17 +47,32 @@ std::size_t machine_memory() {
   return memory;
 }
 
-class CachedBlock : public Block {
- public:
-  CachedBlock(std::shared_ptr<BlockCache> cache, void* memory, std::size_t size) : cache_(std::move(cache)) {
-    address = reinterpret_cast<std::uint64_t>(memory);
-    bytes = size;
-  }
-  ~CachedBlock() override { cache_->give_back(reinterpret_cast<void*>(address), bytes); }
+CachedBlock::CachedBlock(std::shared_ptr<BlockCache> cache, void* memory, std::size_t size)
+    : cache_(std::move(cache)) {
+  address = reinterpret_cast<std::uint64_t>(memory);
+  bytes = size;
+}
 
- private:
-  std::shared_ptr<BlockCache> cache_;
-};
+CachedBlock::~CachedBlock() { cache_->give_back(reinterpret_cast<void*>(address), bytes); }
+
+KeptCopy CachedBlock::copy(const CopyKey& key, std::int64_t floats) {
+  const auto found = std::ranges::find(copies_, key, &Copy::key);
+  if (found == copies_.end()) {
+    copies_.push_back({key, nullptr});
+    return {};
+  }
+  const bool filled = found->memory != nullptr;
+  if (!filled) found->memory = cache_->allocate(static_cast<std::size_t>(floats) * sizeof(float));
+  return {reinterpret_cast<float*>(found->memory->address), filled};
+}
+
+KeptCopy kept_copy(const View& view, std::int64_t form, std::int64_t rows, std::int64_t columns,
+                   std::int64_t floats) {
+  CachedBlock* block = cached_block(*view.storage);
+  if (!block) return {};
+  return block->copy({static_cast<std::int64_t>(view.storage->offset + view.offset), form, rows, columns},
+                     floats);
+}
 
 BlockCache::~BlockCache() { trim(); }
 

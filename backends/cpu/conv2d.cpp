@@ -4,6 +4,8 @@
 
 #include "backends/cpu/conv2d_depthwise.h"
 #include "backends/cpu/conv2d_gather.h"
+#include "backends/cpu/conv2d_narrow.h"
+#include "backends/cpu/conv2d_winograd.h"
 #include "backends/reference/kernels.h"
 
 namespace tapeline::cpu::TAPELINE_ISA {
@@ -20,6 +22,8 @@ Gather forward_gather(const Conv2dGeometry& g, const float* input, std::int64_t 
 void run(const Conv2dForward& k, Context& context) {
   if (k.output.dtype != DType::f32) return reference::run(k);
   if (is_depthwise(k.geometry)) return depthwise_forward(k, context);
+  if (is_narrow(k.geometry)) return narrow_forward(k, context);
+  if (winograd_tile(k.geometry)) return winograd_forward(k, context);
   const Conv2dGeometry& g = k.geometry;
   const std::int64_t out = g.out_channels, group_out = out / g.groups, group_in = g.in_channels / g.groups;
   const std::int64_t pixels = std::int64_t{g.batch} * g.out_height * g.out_width;
@@ -28,7 +32,8 @@ void run(const Conv2dForward& k, Context& context) {
     const PackPixels a{forward_gather(g, k.input.data<float>(), group * group_in)};
     multiply(pixels, group_out, a.gather.inner(), a, PackB{k.weight.data<float>() + first, out},
              PlainRows{k.output.data<float>() + first, out},
-             {k.bias ? k.bias.data<float>() + first : nullptr, false}, k.activation, context);
+             {k.bias ? k.bias.data<float>() + first : nullptr, false}, k.activation, context,
+             {&k.weight, form_number(Form::window, group)});
   }
 }
 

@@ -112,7 +112,7 @@ void run(const Gemm& k, Context& context) {
 
   const auto with = [&](const auto& pack_a, const auto& pack_b) __attribute__((always_inline)) {
     multiply(k.rows, k.columns, k.inner, pack_a, pack_b, PlainRows{c, k.columns}, finish, k.activation,
-             context);
+             context, {&k.b, form_number(k.transpose_b ? Form::transposed : Form::rows, 0)});
   };
   if (k.transpose_a && k.transpose_b) return with(PackColumns{a, a_stride}, PackTransposedB{b, b_stride});
   if (k.transpose_a) return with(PackColumns{a, a_stride}, PackB{b, b_stride});

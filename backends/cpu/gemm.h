@@ -17,6 +17,7 @@
 
 #include "backends/cpu/activate.h"
 #include "backends/cpu/gemm_tile.h"
+#include "backends/cpu/kept_copy.h"
 #include "backends/cpu/kernels.h"
 
 namespace tapeline::cpu::TAPELINE_ISA {
@@ -102,33 +103,51 @@ struct PlainRows {
 void activate_rows(const Activation& activation, float* const* rows, std::int64_t row_count,
                    std::int64_t column, std::int64_t columns);
 
+/// Which copy of B is kept with the view that it is packed from.
+struct Keep {
+  const View* view = nullptr;
+  std::int64_t form = 0;
+};
+/// Forms of copies; those of different instruction sets differ.
+enum class Form { rows, transposed, window, winograd, turned_winograd };
+TAPELINE_INLINE std::int64_t form_number(Form form, std::int64_t number) {
+  return (static_cast<std::int64_t>(form) << 32) + (number << 8) + kTileColumns;
+}
+
 /// C = activation(A B + bias + (finish.add ? C : 0)).
 template <typename A, typename B, typename C>
 void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, const A& pack_a, const B& pack_b,
-              const C& rows_of_c, const Finish& finish, const Activation& activation, Context& context) {
+              const C& rows_of_c, const Finish& finish, const Activation& activation, Context& context,
+              const Keep& keep = {}) {
   if (rows == 0 || columns == 0) return;
   const std::int64_t inner_blocks = larger(ceil_div(inner, kBlockInner), 1);
   const std::int64_t chunk =
       larger(kPackedFloats / larger(inner, 1) / kTileColumns * kTileColumns, kTileColumns);
-  const bool in_place = pack_b.in_place() && rows <= 2 * kTileRows;
+  KeptCopy kept;
+  if (keep.view && columns <= chunk)
+    kept = kept_copy(*keep.view, keep.form, inner, columns,
+                     (ceil_div(columns, kTileColumns) * inner + 1) * kTileColumns);
+  const bool in_place = !kept.data && pack_b.in_place() && rows <= 2 * kTileRows;
 
   for (std::int64_t left = 0; left < columns; left += in_place ? columns : chunk) {
     const std::int64_t width = in_place ? columns : smaller(chunk, columns - left);
     const std::int64_t panels = ceil_div(width, kTileColumns), full_panels = width / kTileColumns;
     // Only the last panel is packed where the others are read in place.
     const std::int64_t first_packed = in_place ? full_panels : 0;
-    float* packed =
-        context.scratch.shared_floats(0, (panels - first_packed) * inner * kTileColumns + kTileColumns);
-    context.pool.parallel_for(
-        (panels - first_packed) * inner_blocks, 4, [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t i = begin; i < end; ++i) {
-            const std::int64_t panel = i / inner_blocks, block = i % inner_blocks;
-            const std::int64_t k = inner * block / inner_blocks, next = inner * (block + 1) / inner_blocks;
-            const std::int64_t column = (first_packed + panel) * kTileColumns;
-            pack_b(packed + (panel * inner + k) * kTileColumns, k, next - k, left + column,
-                   smaller(kTileColumns, width - column));
-          }
-        });
+    float* packed = kept.data ? kept.data
+                              : context.scratch.shared_floats(
+                                    0, (panels - first_packed) * inner * kTileColumns + kTileColumns);
+    context.pool.parallel_for(kept.filled ? 0 : (panels - first_packed) * inner_blocks, 4,
+                              [&](std::int64_t begin, std::int64_t end) {
+                                for (std::int64_t i = begin; i < end; ++i) {
+                                  const std::int64_t panel = i / inner_blocks, block = i % inner_blocks;
+                                  const std::int64_t k = inner * block / inner_blocks,
+                                                     next = inner * (block + 1) / inner_blocks;
+                                  const std::int64_t column = (first_packed + panel) * kTileColumns;
+                                  pack_b(packed + (panel * inner + k) * kTileColumns, k, next - k,
+                                         left + column, smaller(kTileColumns, width - column));
+                                }
+                              });
 
     // First as many tasks as there are full blocks of rows, then more by cutting the columns, then the rows.
     const std::int64_t wanted =

@@ -41,7 +41,10 @@ void ProfileBackend::run(const Kernel& kernel) {
   inner_->synchronize();
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
 
-  const std::pair key{std::string(name_of(kernel)), describe_operands(kernel)};
+  std::string name(name_of(kernel));
+  if (const std::string algorithm = inner_->algorithm(kernel); !algorithm.empty())
+    name += fmt::format(" ({})", algorithm);
+  const std::pair key{std::move(name), describe_operands(kernel)};
   ProfileEntry& entry = entries_[key];
   entry.kernel = key.first;
   entry.shapes = key.second;

@@ -32,6 +32,7 @@ class ProfileBackend : public Backend {
     inner_->download(from, offset, to);
   }
   void run(const Kernel& kernel) override;
+  std::string algorithm(const Kernel& kernel) const override { return inner_->algorithm(kernel); }
   void synchronize() override { inner_->synchronize(); }
   bool fuses_pooling() const override { return inner_->fuses_pooling(); }
 

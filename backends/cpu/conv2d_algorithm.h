@@ -1,0 +1,27 @@
+#pragma once
+
+// Which way a convolution is computed. The choice follows from what all images of a layer share (window,
+// channels, height), never from their number or width: an image has the same bits alone and in a batch.
+
+#include "engine/kernels/conv2d.h"
+
+namespace tapeline::cpu {
+
+/// Outputs of a Winograd tile; none: directly.
+struct WinogradTile {
+  int height = 0, width = 0;
+  explicit operator bool() const { return height > 0; }
+};
+
+/// Forward and gradient of the input: Winograd for windows of 3x3 that move by one, where both sides have
+/// enough channels for the products to outweigh the transforms.
+inline WinogradTile winograd_tile(const Conv2dGeometry& g) {
+  constexpr int kFewChannels = 32;
+  const Window2d& w = g.window;
+  const bool fits = w.height == 3 && w.width == 3 && w.stride_h == 1 && w.stride_w == 1 &&
+                    w.dilation_h == 1 && w.dilation_w == 1 && g.groups == 1;
+  if (!fits || g.in_channels < kFewChannels || g.out_channels < kFewChannels) return {};
+  return {4, 4};
+}
+
+}  // namespace tapeline::cpu

@@ -1,0 +1,237 @@
+// Forward and gradient of the input, which is a forward pass over the gradient of the output with windows
+// turned round and channels exchanged.
+//
+//   V  [block of k][position][tile][kRowStride]   as multiply_block() takes A
+//   U  [panel][position][k][kTileColumns]         as it takes B
+//   M  [position][tile][columns of a task]        stays in the second cache
+//
+// Tiles come in groups that a thread takes through all steps alone, where there are enough groups for all
+// threads; else all tiles are transformed first, and threads share the panels of each group.
+
+#include "backends/cpu/conv2d_winograd.h"
+
+#include "backends/cpu/conv2d_winograd_tiles.h"
+
+namespace tapeline::cpu::TAPELINE_ISA {
+namespace {
+
+constexpr int kGroup = 2 * (kTileRows > 6 ? kTileRows : 2 * kTileRows);  // tiles
+constexpr int kPanels = 2;                                               // of columns, that M holds
+constexpr int kMColumns = kPanels * kTileColumns;
+
+struct Problem {
+  TileGrid grid;
+  const float* input;  // [N, in_height, in_width, inner]
+  float* output;       // [N, out_height, out_width, columns]
+  std::int64_t inner, columns;
+  const float* bias;  // optional
+  Activation activation;
+};
+
+template <int kHeight, int kWide>
+struct Method {
+  static constexpr int kRows = kHeight + 2, kColumns = kWide + 2, kPositions = kRows * kColumns;
+  static constexpr std::int64_t kPositionStride = kGroup * kRowStride + 16;
+  static constexpr std::int64_t kBlockStride = kPositions * kPositionStride;
+  static constexpr std::int64_t kMStride = kGroup * kMColumns + 16;
+
+  const Problem& p;
+
+  std::int64_t v_floats() const { return ceil_div(p.inner, kBlockInner) * kBlockStride; }
+  std::int64_t panel_floats() const { return kPositions * p.inner * kTileColumns; }
+
+  /// U of one panel, from the taps that pack_tap(tap, to, first_k, inner) packs as panels of B.
+  template <typename PackTap>
+  TAPELINE_INLINE void transform_windows(float* u, std::int64_t k, std::int64_t count, float* taps,
+                                         const PackTap& pack_tap) const {
+    for (int tap = 0; tap < 9; ++tap) pack_tap(tap, taps + tap * count * kTileColumns, k, count);
+    for (std::int64_t at = 0; at < count * kTileColumns; at += kWidth) {
+      Vec window[3][3], to[kRows][kColumns];
+#pragma GCC unroll 9
+      for (int tap = 0; tap < 9; ++tap)
+        window[tap / 3][tap % 3] = load(taps + tap * count * kTileColumns + at);
+      transform_both(window, to, Winograd<kHeight>::filter, Winograd<kWide>::filter);
+#pragma GCC unroll 36
+      for (int i = 0; i < kPositions; ++i)
+        store(u + (i * p.inner + k) * kTileColumns + at, to[i / kColumns][i % kColumns]);
+    }
+  }
+
+  /// V of tiles [first, first + count).
+  void transform_tiles(std::int64_t first, std::int64_t count, float* v, const float* zeros) const {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float* from[kRows][kColumns];
+      p.grid.see(first + i, p.input, p.inner, zeros, from);
+      for (std::int64_t k = 0; k < p.inner; k += kBlockInner) {
+        float* to = v + k / kBlockInner * kBlockStride + i * kRowStride;
+        for_vectors(
+            0, smaller(kBlockInner, p.inner - k),
+            [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
+              Vec seen[kRows][kColumns], result[kRows][kColumns];
+#pragma GCC unroll 36
+              for (int at = 0; at < kPositions; ++at)
+                seen[at / kColumns][at % kColumns] = load(from[at / kColumns][at % kColumns] + k + c, lanes);
+              transform_both(seen, result, Winograd<kHeight>::input, Winograd<kWide>::input);
+#pragma GCC unroll 36
+              for (int at = 0; at < kPositions; ++at)
+                store(to + at * kPositionStride + c, result[at / kColumns][at % kColumns], lanes);
+            });
+      }
+    }
+  }
+
+  /// Panels [begin, end) of the outputs of those tiles.
+  void multiply_tiles(std::int64_t first, std::int64_t count, const float* v, const float* u,
+                      std::int64_t begin, std::int64_t end, float* m) const {
+    for (std::int64_t panel = begin; panel < end; panel += kPanels) {
+      const std::int64_t column = panel * kTileColumns;
+      const std::int64_t columns = smaller(smaller(end - panel, kPanels) * kTileColumns, p.columns - column);
+      for (int position = 0; position < kPositions; ++position) {
+        float* rows[kGroup];
+        PlainRows{m + position * kMStride, kMColumns}(0, count, rows);
+        for (std::int64_t k = 0; k < p.inner; k += kBlockInner)
+          multiply_block<Layout::by_rows>(
+              count, columns, static_cast<int>(smaller(kBlockInner, p.inner - k)),
+              v + k / kBlockInner * kBlockStride + position * kPositionStride, kRowStride,
+              u + panel * panel_floats() + (position * p.inner + k) * kTileColumns, kTileColumns,
+              panel_floats(), rows, 0, {nullptr, k > 0});
+      }
+      write_tiles(first, count, m, column, columns);
+    }
+  }
+
+  /// A' M A, bias and activation.
+  void write_tiles(std::int64_t first, std::int64_t count, const float* m, std::int64_t column,
+                   std::int64_t columns) const {
+    with_activation(
+        p.activation, [&](auto f) __attribute__((always_inline)) {
+          for (std::int64_t i = 0; i < count; ++i) {
+            const Place place = p.grid.place(first + i);
+            const std::int64_t rows = smaller(kHeight, p.grid.out_height - place.y);
+            const std::int64_t across = smaller(kWide, p.grid.out_width - place.x);
+            float* to =
+                p.output +
+                ((place.image * p.grid.out_height + place.y) * p.grid.out_width + place.x) * p.columns +
+                column;
+            for_vectors(
+                0, columns, [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
+                  Vec products[kRows][kColumns], result[kHeight][kWide];
+#pragma GCC unroll 36
+                  for (int at = 0; at < kPositions; ++at)
+                    products[at / kColumns][at % kColumns] = load(m + at * kMStride + i * kMColumns + c);
+                  transform_both(products, result, Winograd<kHeight>::output, Winograd<kWide>::output);
+                  const Vec bias = p.bias ? load(p.bias + column + c, lanes) : Vec();
+#pragma GCC unroll 4
+                  for (int y = 0; y < kHeight; ++y)
+#pragma GCC unroll 4
+                    for (int x = 0; x < kWide; ++x)
+                      if (y < rows && x < across)
+                        store(to + (y * p.grid.out_width + x) * p.columns + c, f(result[y][x] + bias), lanes);
+                });
+          }
+        });
+  }
+
+  /// pack_tap(panel, tap, to, first_k, inner): the window's tap as a panel of B.
+  template <typename PackTap>
+  void run(const PackTap& pack_tap, const Keep& keep, Context& context) const {
+    const std::int64_t tiles = p.grid.tiles(), groups = ceil_div(tiles, kGroup);
+    const std::int64_t panels = ceil_div(p.columns, kTileColumns);
+    if (tiles == 0 || p.columns == 0) return;
+
+    constexpr std::int64_t kDepth = 16;  // taps of so many k fit the first cache
+    const KeptCopy kept = kept_copy(*keep.view, keep.form, p.inner, p.columns, panels * panel_floats());
+    float* u = kept.data ? kept.data : context.scratch.shared_floats(0, panels * panel_floats());
+    const std::int64_t depths = ceil_div(p.inner, kDepth);
+    context.pool.parallel_for(
+        kept.filled ? 0 : panels * depths, 4, [&](std::int64_t begin, std::int64_t end) {
+          float taps[9 * kDepth * kTileColumns];
+          for (std::int64_t i = begin; i < end; ++i) {
+            const std::int64_t panel = i / depths, k = i % depths * kDepth;
+            transform_windows(
+                u + panel * panel_floats(), k, smaller(kDepth, p.inner - k), taps,
+                [&](int tap, float* to, std::int64_t first, std::int64_t inner)
+                    __attribute__((always_inline)) { pack_tap(panel, tap, to, first, inner); });
+          }
+        });
+
+    float* zeros = context.scratch.shared_floats(2, p.inner + kWidth);
+    zero_floats(zeros, p.inner + kWidth);
+    const std::int64_t m_floats = kPositions * kMStride + kTileColumns;
+    if (groups >= 4 * context.pool.threads()) {
+      context.pool.parallel_for(groups, 1, [&](std::int64_t group, std::int64_t) {
+        float* v = context.scratch.local_floats(0, v_floats() + kTileRows * kRowStride);
+        float* m = context.scratch.local_floats(1, m_floats);
+        const std::int64_t first = group * kGroup, count = smaller(kGroup, tiles - first);
+        transform_tiles(first, count, v, zeros);
+        multiply_tiles(first, count, v, u, 0, panels, m);
+      });
+      return;
+    }
+    float* v = context.scratch.shared_floats(1, groups * v_floats() + kTileRows * kRowStride);
+    context.pool.parallel_for(tiles, 1, [&](std::int64_t tile, std::int64_t) {
+      const std::int64_t group = tile / kGroup;
+      transform_tiles(tile, 1, v + group * v_floats() + tile % kGroup * kRowStride, zeros);
+    });
+    const std::int64_t parts =
+        smaller(ceil_div(panels, kPanels), ceil_div(4 * context.pool.threads(), groups));
+    context.pool.parallel_for(groups * parts, 1, [&](std::int64_t task, std::int64_t) {
+      const std::int64_t group = task / parts, part = task % parts;
+      float* m = context.scratch.local_floats(1, m_floats);
+      const std::int64_t first = group * kGroup, count = smaller(kGroup, tiles - first);
+      multiply_tiles(first, count, v + group * v_floats(), u, panels * part / parts,
+                     panels * (part + 1) / parts, m);
+    });
+  }
+};
+
+template <typename PackTap>
+void run_tiles(const Problem& problem, const PackTap& pack_tap, const Keep& keep, Context& context) {
+  const WinogradTile& tile = problem.grid.tile;
+  if (tile.height == 4 && tile.width == 4) return Method<4, 4>{problem}.run(pack_tap, keep, context);
+  Method<2, 2>{problem}.run(pack_tap, keep, context);
+}
+
+}  // namespace
+
+void winograd_forward(const Conv2dForward& k, Context& context) {
+  const Conv2dGeometry& g = k.geometry;
+  const float* weight = k.weight.data<float>();
+  const std::int64_t in = g.in_channels, out = g.out_channels;
+  const Problem problem{forward_grid(g),
+                        k.input.data<float>(),
+                        k.output.data<float>(),
+                        in,
+                        out,
+                        k.bias ? k.bias.data<float>() : nullptr,
+                        k.activation};
+  run_tiles(
+      problem,
+      [=](std::int64_t panel, int tap, float* to, std::int64_t first, std::int64_t inner) {
+        const std::int64_t column = panel * kTileColumns;
+        PackB{weight + tap * in * out, out}(to, first, inner, column, smaller(kTileColumns, out - column));
+      },
+      {&k.weight, form_number(Form::winograd, problem.grid.tile.height * 16 + problem.grid.tile.width)},
+      context);
+}
+
+void winograd_backward_input(const Conv2dBackwardInput& k, Context& context) {
+  const Conv2dGeometry& g = k.geometry;
+  const float* weight = k.weight.data<float>();
+  const std::int64_t in = g.in_channels, out = g.out_channels;
+  const TileGrid grid{winograd_tile(g), g.batch,    g.out_height,         g.out_width,
+                      g.in_height,      g.in_width, 2 - g.window.pad_top, 2 - g.window.pad_left};
+  const Problem problem{grid, k.grad_output.data<float>(), k.grad_input.data<float>(), out, in, nullptr, {}};
+  run_tiles(
+      problem,
+      [=](std::int64_t panel, int tap, float* to, std::int64_t first, std::int64_t inner) {
+        const std::int64_t column = panel * kTileColumns;
+        PackTransposedB{weight + (8 - tap) * in * out, out}(to, first, inner, column,
+                                                            smaller(kTileColumns, in - column));
+      },
+      {&k.weight,
+       form_number(Form::turned_winograd, problem.grid.tile.height * 16 + problem.grid.tile.width)},
+      context);
+}
+
+}  // namespace tapeline::cpu::TAPELINE_ISA
