@@ -510,7 +510,7 @@ TEST_CASE("wrong input: a message that names it, and exit status 1") {
   check({"evaluate", t.model, "--data", t.data + "#90:"}, "90");
   check({"evaluate", t.model, "--data", t.data, "--html", "/nowhere/sheet.html"}, "/nowhere");
   check({"bench", "captcha", "--device", "cdua"}, "cdua");
-  check({"bench", "captcha", "--device", "cuda"}, "not built");
+  check({"bench", "captcha", "--device", "cuda:99"}, "device");
   check(train + std::vector<std::string>{"--preset", "captch", "--output", path("a")}, "captcha-small");
   check(train + std::vector<std::string>{"--network", "[1,20,60,1 Zz O1c]", "--output", path("a")}, "Zz");
   check(train + std::vector<std::string>{"--network", kNetwork, "--output", path("file")}, "file");

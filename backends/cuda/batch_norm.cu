@@ -1,0 +1,220 @@
+// Statistics in two launches: blocks sum up their rows for 32 channels each, in f64, then one thread a
+// channel puts the sums of all blocks together, in their order. A third launch writes the elements. The way
+// back is the same with other sums.
+
+#include <cmath>
+
+#include "backends/cuda/activate.h"
+#include "backends/cuda/dispatch.h"
+#include "backends/cuda/kernels.h"
+#include "backends/cuda/launch.h"
+#include "backends/cuda/pixels.h"
+
+namespace tapeline::cuda {
+namespace {
+
+constexpr int kColumns = 32,
+              kRows = kThreads / kColumns;  // of a block's threads: channels, and rows at a time
+
+struct Images {
+  Pixels pixels;
+  int batch, channels;
+  Images(const View& input, const View& widths)
+      : pixels{input.shape[0] * input.shape[1] * input.shape[2], static_cast<int>(input.shape[1]),
+               static_cast<int>(input.shape[2]), data_or_null<std::int32_t>(widths)},
+        batch(static_cast<int>(input.shape[0])),
+        channels(static_cast<int>(input.shape[3])) {}
+
+  /// The number of rows that count.
+  __device__ double count() const {
+    if (!pixels.widths) return static_cast<double>(pixels.rows);
+    double columns = 0;
+    for (int n = 0; n < batch; ++n) columns += length_of(pixels.widths, n, pixels.width);
+    return columns * pixels.height;
+  }
+};
+
+// partial[block][2][channels] = the sums of terms.first and terms.second over the block's rows.
+template <typename Terms>
+__global__ void sum_rows(Images images, Terms terms, double* partial) {
+  __shared__ double firsts[kThreads], seconds[kThreads];
+  const int column = threadIdx.x % kColumns, row_of_block = threadIdx.x / kColumns;
+  const int c = blockIdx.x * kColumns + column;
+  const std::int64_t begin = images.pixels.rows * blockIdx.y / gridDim.y,
+                     end = images.pixels.rows * (blockIdx.y + 1) / gridDim.y;
+  double first = 0, second = 0;
+  if (c < images.channels)
+    for (std::int64_t row = begin + row_of_block; row < end; row += kRows)
+      if (images.pixels.inside(row)) terms.add(row * images.channels + c, c, first, second);
+  firsts[threadIdx.x] = first;
+  seconds[threadIdx.x] = second;
+  __syncthreads();
+  if (row_of_block > 0 || c >= images.channels) return;
+  for (int r = 1; r < kRows; ++r) {
+    first += firsts[r * kColumns + column];
+    second += seconds[r * kColumns + column];
+  }
+  double* sums = partial + static_cast<std::int64_t>(blockIdx.y) * 2 * images.channels;
+  sums[c] = first;
+  sums[images.channels + c] = second;
+}
+
+template <typename Terms>
+int launch_sums(Context& context, const Images& images, const Terms& terms, double*& partial) {
+  const std::int64_t columns = divide_up(images.channels, kColumns);
+  const std::int64_t wanted = divide_up(8LL * context.multiprocessors, columns);
+  const std::int64_t parts = std::clamp<std::int64_t>(divide_up(images.pixels.rows, 8 * kRows), 1,
+                                                      std::min<std::int64_t>(wanted, 4096));
+  partial = context.scratch<double>(parts * 2 * images.channels);
+  launch(context, sum_rows<Terms>, dim3(static_cast<unsigned>(columns), static_cast<unsigned>(parts)),
+         kThreads, 0, images, terms, partial);
+  return static_cast<int>(parts);
+}
+
+__device__ inline double total(const double* partial, int parts, int channels, int which, int c) {
+  double sum = 0;
+  for (int p = 0; p < parts; ++p) sum += partial[(static_cast<std::int64_t>(p) * 2 + which) * channels + c];
+  return sum;
+}
+
+// Forward ---------------------------------------------------------------------------------------------------
+
+template <typename T>
+struct Moments {
+  const T* input;
+  __device__ void add(std::int64_t i, int, double& sum, double& squares) const {
+    const double x = input[i];
+    sum += x;
+    squares += x * x;
+  }
+};
+
+template <typename T>
+__global__ void finish_moments(Images images, int parts, const double* partial, double epsilon,
+                               double momentum, T* mean, T* inv_dev, T* running_mean, T* running_variance) {
+  const int c = static_cast<int>(first_element());
+  if (c >= images.channels) return;
+  const double count = images.count();
+  const double average = count > 0 ? total(partial, parts, images.channels, 0, c) / count : 0;
+  double variance = count > 0 ? total(partial, parts, images.channels, 1, c) / count - average * average : 0;
+  if (variance < 0) variance = 0;
+  mean[c] = static_cast<T>(average);
+  inv_dev[c] = static_cast<T>(1 / sqrt(variance + epsilon));
+  const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
+  const double keep = count > 0 ? momentum : 1;
+  if (running_mean) running_mean[c] = static_cast<T>(keep * running_mean[c] + (1 - keep) * average);
+  if (running_variance)
+    running_variance[c] = static_cast<T>(keep * running_variance[c] + (1 - keep) * unbiased);
+}
+
+template <typename T>
+__global__ void running_to_batch(int channels, double epsilon, const T* running_variance, T* inv_dev) {
+  const int c = static_cast<int>(first_element());
+  if (c < channels) inv_dev[c] = static_cast<T>(1 / sqrt(static_cast<double>(running_variance[c]) + epsilon));
+}
+
+template <typename T>
+__global__ void normalise(std::int64_t elements, Images images, Activation activation, const T* input,
+                          const T* mean, const T* inv_dev, const T* scale, const T* offset, T* output) {
+  for (std::int64_t i = first_element(); i < elements; i += element_stride()) {
+    const std::int64_t row = i / images.channels;
+    const int c = static_cast<int>(i - row * images.channels);
+    T y = (input[i] - mean[c]) * inv_dev[c];
+    if (scale) y *= scale[c];
+    if (offset) y += offset[c];
+    output[i] = images.pixels.inside(row) ? activate(activation, y) : T(0);
+  }
+}
+
+template <typename T, typename K>
+void launch_normalise(Context& context, const K& k, const Images& images, const T* mean, const T* inv_dev) {
+  launch_elements(context, k.output.elements(), normalise<T>, k.output.elements(), images, k.activation,
+                  k.input.template data<T>(), mean, inv_dev, data_or_null<T>(k.scale),
+                  data_or_null<T>(k.offset), k.output.template data<T>());
+}
+
+// Backward --------------------------------------------------------------------------------------------------
+
+template <typename T>
+struct Gradients {
+  const T *input, *mean, *inv_dev, *output, *grad_output;
+  Activation activation;
+  __device__ T grad(std::int64_t i) const {
+    return output ? grad_output[i] * activation_slope(activation, output[i]) : grad_output[i];
+  }
+  __device__ T normal(std::int64_t i, int c) const { return (input[i] - mean[c]) * inv_dev[c]; }
+  __device__ void add(std::int64_t i, int c, double& offset, double& scale) const {
+    const double g = grad(i);
+    offset += g;
+    scale += g * normal(i, c);
+  }
+};
+
+// means[0][c] = grad_offset / n, means[1][c] = grad_scale / n.
+template <typename T>
+__global__ void finish_gradients(Images images, int parts, const double* partial, T* grad_scale,
+                                 T* grad_offset, T* means) {
+  const int c = static_cast<int>(first_element());
+  if (c >= images.channels) return;
+  const double offset = total(partial, parts, images.channels, 0, c);
+  const double scale = total(partial, parts, images.channels, 1, c);
+  const double count = images.count();
+  if (grad_offset) grad_offset[c] = static_cast<T>(offset);
+  if (grad_scale) grad_scale[c] = static_cast<T>(scale);
+  means[c] = static_cast<T>(count > 0 ? offset / count : 0);
+  means[images.channels + c] = static_cast<T>(count > 0 ? scale / count : 0);
+}
+
+template <typename T>
+__global__ void backward(std::int64_t elements, Images images, Gradients<T> gradients, const T* means,
+                         const T* scale, T* grad_input) {
+  for (std::int64_t i = first_element(); i < elements; i += element_stride()) {
+    const std::int64_t row = i / images.channels;
+    const int c = static_cast<int>(i - row * images.channels);
+    const T centred = gradients.grad(i) - means[c] - gradients.normal(i, c) * means[images.channels + c];
+    const T factor = (scale ? scale[c] : T(1)) * gradients.inv_dev[c];
+    grad_input[i] = images.pixels.inside(row) ? factor * centred : T(0);
+  }
+}
+
+}  // namespace
+
+void run(const BatchNormTraining& k, Context& context) {
+  const Images images(k.input, k.widths);
+  with_float(k.input.dtype, [&]<typename T>() {
+    double* partial;
+    const int parts = launch_sums(context, images, Moments<T>{k.input.data<T>()}, partial);
+    launch_elements(context, images.channels, finish_moments<T>, images, parts, partial, k.epsilon,
+                    k.momentum, k.mean.data<T>(), k.inv_dev.data<T>(), data_or_null<T>(k.running_mean),
+                    data_or_null<T>(k.running_variance));
+    launch_normalise<T>(context, k, images, k.mean.data<T>(), k.inv_dev.data<T>());
+  });
+}
+
+void run(const BatchNormInference& k, Context& context) {
+  const Images images(k.input, k.widths);
+  with_float(k.input.dtype, [&]<typename T>() {
+    T* inv_dev = context.scratch<T>(images.channels);
+    launch_elements(context, images.channels, running_to_batch<T>, images.channels, k.epsilon,
+                    k.running_variance.data<T>(), inv_dev);
+    launch_normalise<T>(context, k, images, k.running_mean.data<T>(), inv_dev);
+  });
+}
+
+void run(const BatchNormBackward& k, Context& context) {
+  const Images images(k.input, k.widths);
+  with_float(k.input.dtype, [&]<typename T>() {
+    const Gradients<T> gradients{k.input.data<T>(),         k.mean.data<T>(),        k.inv_dev.data<T>(),
+                                 data_or_null<T>(k.output), k.grad_output.data<T>(), k.activation};
+    double* partial;
+    const int parts = launch_sums(context, images, gradients, partial);
+    T* means = context.scratch<T>(2 * images.channels);
+    launch_elements(context, images.channels, finish_gradients<T>, images, parts, partial,
+                    data_or_null<T>(k.grad_scale), data_or_null<T>(k.grad_offset), means);
+    if (k.grad_input)
+      launch_elements(context, k.grad_input.elements(), backward<T>, k.grad_input.elements(), images,
+                      gradients, means, data_or_null<T>(k.scale), k.grad_input.data<T>());
+  });
+}
+
+}  // namespace tapeline::cuda
