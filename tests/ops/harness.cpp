@@ -28,11 +28,16 @@ struct Devices {
   Named one_thread;
 };
 
+// With TAPELINE_TEST_DEVICE=cuda only CUDA devices are asked, and what is said of the plain loops is taken as
+// tested.
+const char* only_device() { return std::getenv("TAPELINE_TEST_DEVICE"); }
+bool wanted(const std::string& id) { return !only_device() || id.substr(0, id.find(':')) == only_device(); }
+
 const Devices& devices() {
   static const Devices opened = [] {
     Devices d;
     for (const DeviceEntry& entry : list_devices()) {
-      if (!entry.usable) continue;
+      if (!entry.usable || !wanted(entry.info.id)) continue;
       if (entry.info.id == "reference" && std::getenv("TAPELINE_CPU")) continue;
       d.all.push_back(
           {entry.info.id, open_device(entry.info.id, {.threads = entry.info.id == "cpu" ? 1 : 0})});
@@ -42,6 +47,8 @@ const Devices& devices() {
         d.more_threads.push_back(
             {fmt::format("cpu with {} threads", threads), open_device("cpu", {.threads = threads})});
     }
+    if (d.all.empty())
+      throw Error("TAPELINE_TEST_DEVICE={}: there is no such device that can be used", only_device());
     return d;
   }();
   return opened;
@@ -255,7 +262,7 @@ class Differences {
 void check_row(const Row& row) {
   const Operands operands = draw(row);
   const Result truth = run_eagerly(row, operands, reference(), DType::f64);
-  if (row.smooth && !std::getenv("TAPELINE_CPU")) Differences(row, operands, truth).check();
+  if (row.smooth && !std::getenv("TAPELINE_CPU") && !only_device()) Differences(row, operands, truth).check();
 
   const Judge close = [&](const Values& a, const Values& b) { return compare(a, b, row.tolerance, 1e-3); };
   for (const auto& [name, device] : devices().all) {
@@ -331,6 +338,7 @@ Tensor counting(Shape shape) {
 std::string differs(const Tensor& x, const Values& wanted) { return compare(download(x), wanted, 1e-12, 1); }
 
 TEST_CASE("harness: the processor is among the devices asked") {
+  if (only_device()) return;
   CHECK(devices().one_thread.device != nullptr);
   CHECK(devices().more_threads.size() == 2);
 }

@@ -6,8 +6,8 @@
 //              each device in f32 those of the plain loops?
 //   recorded   does a recorded program, replayed twice, give the same bits as eager submission, both ways?
 //   threads    does the CPU give the same bits with one, two and three threads?
-// Devices are those that backends/registry.h lists. With TAPELINE_CPU set (an instruction set of the CPU
-// backend) what does not depend on it is left out.
+// Devices are those that backends/registry.h lists, or those of one kind where TAPELINE_TEST_DEVICE names it.
+// With TAPELINE_CPU set (an instruction set of the CPU backend) what does not depend on it is left out.
 
 #include <cstdint>
 #include <functional>

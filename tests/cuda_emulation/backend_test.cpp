@@ -1,0 +1,185 @@
+// What the CUDA backend does beside kernels: saying why it cannot be used, memory, uploads, precisions,
+// programs.
+
+#include <cuda_runtime.h>
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "backends/check/check.h"
+#include "backends/cuda/backend.h"
+#include "backends/reference/backend.h"
+#include "backends/registry.h"
+#include "engine/ops/ops.h"
+#include "engine/program.h"
+#include "engine/random.h"
+
+using namespace tapeline;
+
+namespace {
+
+struct WithFaults {
+  explicit WithFaults(const cuda_emulation::Faults& faults) { cuda_emulation::faults = faults; }
+  ~WithFaults() { cuda_emulation::faults = {}; }
+};
+
+template <typename Body>
+std::string error_of(Body&& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+void expect_texts(const std::string& message, std::initializer_list<const char*> texts) {
+  for (const char* text : texts) {
+    CAPTURE(message);
+    CAPTURE(text);
+    CHECK(message.find(text) != std::string::npos);
+  }
+}
+
+std::vector<float> draw(std::size_t count, std::uint64_t stream) {
+  Random random(5, stream);
+  std::vector<float> values(count);
+  for (float& v : values) v = random.uniform(-1, 1);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("cuda: why it cannot be used") {
+  const auto reason = [](const cuda_emulation::Faults& faults) {
+    const WithFaults scope(faults);
+    const std::string error = error_of([] { open_cuda(); });
+    bool listed = false;
+    for (const DeviceEntry& entry : list_devices())
+      if (entry.info.id == "cuda" && !entry.usable) listed = entry.reason == error;
+    CHECK(listed);
+    CHECK(open_device("auto")->describe().id == "cpu");
+    return error;
+  };
+  expect_texts(reason({.driver = 0}), {"no NVIDIA driver"});
+  expect_texts(reason({.devices = cudaErrorInsufficientDriver, .driver = 11040}),
+               {"too old", "11.4", "13.0"});
+  expect_texts(reason({.devices = cudaErrorNoDevice}), {"no card", "nvidia-smi"});
+  expect_texts(reason({.major = 6, .minor = 1, .image = cudaErrorNoKernelImageForDevice}),
+               {"6.1", "-Dgpu_architectures=61"});
+  expect_texts(error_of([] { open_device("cuda:3"); }), {"cuda:3", "this machine has 1"});
+  expect_texts(error_of([] { open_device("cuda:x"); }), {"cuda:x", "number"});
+  expect_texts(error_of([] { open_device("cuda:-1"); }), {"cuda:-1"});
+  CHECK(open_device("auto")->describe().id == "cuda:0");
+  CHECK(open_device("cuda:0")->describe().name.find("fp32") != std::string::npos);
+}
+
+TEST_CASE("cuda: precisions") {
+  expect_texts(error_of([] { parse_cuda_precision("fp8"); }), {"fp8", "fp32, tf32, bf16 or fp16"});
+  const WithFaults turing({.major = 7, .minor = 5});
+  expect_texts(error_of([] { open_cuda({.precision = CudaPrecision::bf16}); }),
+               {"7.5", "bf16", "choose fp32"});
+}
+
+TEST_CASE("cuda: out of memory says how much there is") {
+  const WithFaults small({.memory = std::size_t{96} << 20});
+  const auto device = open_cuda();
+  const auto held = device->allocate(std::size_t{20} << 20);
+  expect_texts(error_of([&] { device->allocate(std::size_t{100} << 20); }),
+               {"asked for 100.0 MiB", "of 96.0 MiB", "%"});
+  device->allocate(std::size_t{1} << 20);
+  device->allocate(0);
+}
+
+TEST_CASE("cuda: an error of a kernel names those that it can have been") {
+  const auto device = open_cuda();
+  const Tensor x = Tensor::full(device, {4}, 1);
+  relu(x);
+  const WithFaults broken({.kernels = cudaErrorIllegalAddress});
+  expect_texts(error_of([&] { device->synchronize(); }),
+               {"cudaErrorIllegalAddress", "fill", "activation_forward", "checkpoint"});
+  expect_texts(error_of([&] { x.to_vector<float>(); }), {"cuda:0", "cudaErrorIllegalAddress"});
+  setenv("TAPELINE_CUDA_WAIT", "1", 1);
+  const auto careful = open_cuda();
+  unsetenv("TAPELINE_CUDA_WAIT");
+  expect_texts(error_of([&] { Tensor::full(careful, {4}, 1); }), {"there ran: fill."});
+}
+
+TEST_CASE("cuda: uploads and downloads of any size") {
+  const auto device = open_cuda();
+  for (const std::int64_t size : {1, 1000, 16384, 16385, 5000000}) {
+    const std::vector<float> values = draw(static_cast<std::size_t>(size), 1);
+    const Tensor x = Tensor::from<float>(device, {size}, values);
+    CHECK(x.to_vector<float>() == values);
+  }
+  // More uploads on their way than there are slots.
+  std::vector<Tensor> many;
+  for (int i = 0; i < 50; ++i) many.push_back(Tensor::full(device, {3}, i));
+  for (int i = 0; i < 50; ++i)
+    many[static_cast<std::size_t>(i)].upload(std::vector<float>(3, static_cast<float>(i)));
+  for (int i = 0; i < 50; ++i)
+    CHECK(many[static_cast<std::size_t>(i)].to_vector<float>()[2] == static_cast<float>(i));
+}
+
+// Convolutions and products with fewer bits: as close to f32 as these bits are, and not closer than they can
+// be.
+TEST_CASE("cuda: matrix units") {
+  struct Case {
+    CudaPrecision precision;
+    double allowed;
+  };
+  for (const bool blas : {true, false})
+    for (const auto& [precision, allowed] : {Case{CudaPrecision::tf32, 2e-3}, Case{CudaPrecision::fp16, 2e-3},
+                                             Case{CudaPrecision::bf16, 1.5e-2}}) {
+      CAPTURE(std::string(name_of(precision)));
+      CAPTURE(blas);
+      if (!blas) setenv("TAPELINE_CUDA_BLAS", "0", 1);
+      const Device device = open_cuda({.precision = precision}), plain = open_reference();
+      unsetenv("TAPELINE_CUDA_BLAS");
+      const auto run = [&](const Device& on) {
+        Tensor x = Tensor::from<float>(on, {2, 9, 14, 20}, draw(2 * 9 * 14 * 20, 1));
+        Tensor w = Tensor::from<float>(on, {3, 3, 20, 70}, draw(3 * 3 * 20 * 70, 2));
+        Tensor head = Tensor::from<float>(on, {70, 5}, draw(70 * 5, 3));
+        x.set_requires_grad(), w.set_requires_grad(), head.set_requires_grad();
+        const Tensor y = matmul(reshape(conv2d(x, w, {}, {.stride_w = 2}), {2 * 9 * 7, 70}), head);
+        y.backward(Tensor::from<float>(on, y.shape(), draw(static_cast<std::size_t>(y.elements()), 4)));
+        std::vector<std::vector<float>> results;
+        for (const Tensor& t : {y, x.grad(), w.grad(), head.grad()}) results.push_back(t.to_vector<float>());
+        return results;
+      };
+      const auto found = run(device), wanted = run(plain);
+      for (std::size_t r = 0; r < wanted.size(); ++r) {
+        double largest = 0, furthest = 0;
+        for (std::size_t i = 0; i < wanted[r].size(); ++i) {
+          largest = std::max(largest, std::abs(static_cast<double>(wanted[r][i])));
+          furthest = std::max(furthest, std::abs(static_cast<double>(found[r][i]) - wanted[r][i]));
+        }
+        CAPTURE(r);
+        CHECK(furthest <= allowed * largest);
+        if (r == 0 || r == 1) CHECK(furthest > 1e-5 * largest);
+      }
+    }
+}
+
+TEST_CASE("cuda: a recorded program keeps its memory and its backend") {
+  Tensor x, y;
+  Program program;
+  {
+    const Device device = open_cuda();
+    x = Tensor::from<float>(device, {1, 4, 6, 3}, draw(72, 1));
+    const Tensor w = Tensor::from<float>(device, {3, 3, 3, 8}, draw(216, 2));
+    program = record([&] { y = relu(conv2d(x, w)); });
+    program.compile();
+  }
+  program.replay();
+  const std::vector<float> first = y.to_vector<float>();
+  x.upload(std::vector<float>(72, 0.0f));
+  program.replay();
+  CHECK(y.to_vector<float>() == std::vector<float>(first.size(), 0.0f));
+  x.upload(draw(72, 1));
+  program.replay();
+  CHECK(y.to_vector<float>() == first);
+}
