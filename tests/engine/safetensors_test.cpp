@@ -1,6 +1,7 @@
 // What is written is read back; what is damaged or hostile gives an Error, whatever it is.
 
 #include "engine/io/safetensors.h"
+#include "engine/io/safetensors_digests.h"
 
 #include <doctest/doctest.h>
 
@@ -98,14 +99,23 @@ TEST_CASE("safetensors: the bytes, one by one") {
                      {"a", Tensor::from<std::uint8_t>(device, {3}, {1, 2, 3})},
                      {"b", Tensor::from<float>(device, {1, 1}, {2.f})}},
                     {{"k", "v"}});
-  const std::string header =
-      R"({"__metadata__":{"k":"v"},"b":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},)"
-      R"("z":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})";
-  std::string expected = file_of(header + std::string((8 - header.size() % 8) % 8, ' '));
-  expected += std::string("\0\0\0\x40\0\0\x80\x3f\1\2\3", 11);
-  CHECK(read_text(folder / "f") == expected);
+  const std::string z("\0\0\x80\x3f", 4), a("\1\2\3"), b("\0\0\0\x40", 4);
+  const auto digest = [](std::string_view bytes) { return digest_text(std::as_bytes(std::span(bytes))); };
+  const auto sealed = [](std::string header) {
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    seal_header(header);
+    return header;
+  };
+  const std::string zeros = R"({"__metadata__":{"digest.header":"0000000000000000","digest.tensors":"{)";
+  const std::string header = sealed(
+      zeros +
+      fmt::format(R"(\"a\":\"{}\",\"b\":\"{}\",\"z\":\"{}\"}}","k":"v"}},)", digest(a), digest(b),
+                  digest(z)) +
+      R"("b":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},)"
+      R"("z":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})");
+  CHECK(read_text(folder / "f") == file_of(header) + b + z + a);
   write_safetensors(folder / "none", {});
-  CHECK(read_text(folder / "none") == file_of("{}      "));
+  CHECK(read_text(folder / "none") == file_of(sealed(zeros + "}\"}}")));
   CHECK(Safetensors::read(folder / "none").entries().empty());
 }
 
