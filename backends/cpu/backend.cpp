@@ -103,6 +103,7 @@ class CpuBackend : public Backend {
     WinogradTile tile;
     if (const auto* k = std::get_if<Conv2dForward>(&kernel)) tile = winograd_tile(k->geometry);
     if (const auto* k = std::get_if<Conv2dBackwardInput>(&kernel)) tile = winograd_tile(k->geometry);
+    if (const auto* k = std::get_if<Conv2dBackwardWeight>(&kernel)) tile = winograd_weight_tile(k->geometry);
     return tile ? fmt::format("winograd {}x{}", tile.height, tile.width) : std::string();
   }
   bool fuses_pooling() const override { return true; }

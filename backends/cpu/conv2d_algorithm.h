@@ -13,14 +13,27 @@ struct WinogradTile {
   explicit operator bool() const { return height > 0; }
 };
 
-/// Forward and gradient of the input: Winograd for windows of 3x3 that move by one, where both sides have
-/// enough channels for the products to outweigh the transforms.
-inline WinogradTile winograd_tile(const Conv2dGeometry& g) {
+/// Winograd's method is for windows of 3x3 that move by one, where both sides have enough channels for the
+/// products to outweigh the transforms.
+inline bool suits_winograd(const Conv2dGeometry& g) {
   constexpr int kFewChannels = 32;
   const Window2d& w = g.window;
-  const bool fits = w.height == 3 && w.width == 3 && w.stride_h == 1 && w.stride_w == 1 &&
-                    w.dilation_h == 1 && w.dilation_w == 1 && g.groups == 1;
-  if (!fits || g.in_channels < kFewChannels || g.out_channels < kFewChannels) return {};
+  return w.height == 3 && w.width == 3 && w.stride_h == 1 && w.stride_w == 1 && w.dilation_h == 1 &&
+         w.dilation_w == 1 && g.groups == 1 && g.in_channels >= kFewChannels &&
+         g.out_channels >= kFewChannels;
+}
+
+/// Forward and gradient of the input. Low images have smaller tiles: few tiles use the transformed weights,
+/// and reading them costs more than the products that a larger tile saves.
+inline WinogradTile winograd_tile(const Conv2dGeometry& g) {
+  if (!suits_winograd(g)) return {};
+  if (g.out_height <= 2) return {2, 2};
+  return {4, g.out_height <= 4 ? 2 : 4};
+}
+
+/// Gradient of the weights.
+inline WinogradTile winograd_weight_tile(const Conv2dGeometry& g) {
+  if (!suits_winograd(g)) return {};
   return {4, 4};
 }
 

@@ -11,7 +11,7 @@ namespace tapeline::cpu::TAPELINE_ISA {
 void run(const Conv2dBackwardWeight& k, Context& context) {
   if (k.grad_weight.dtype != DType::f32) return reference::run(k);
   if (is_depthwise(k.geometry)) return depthwise_backward_weight(k, context);
-  if (winograd_tile(k.geometry)) return winograd_backward_weight(k, context);
+  if (winograd_weight_tile(k.geometry)) return winograd_backward_weight(k, context);
   const Conv2dGeometry& g = k.geometry;
   const std::int64_t out = g.out_channels, group_out = out / g.groups, group_in = g.in_channels / g.groups;
   const std::int64_t pixels = std::int64_t{g.batch} * g.out_height * g.out_width;

@@ -5,8 +5,9 @@
 //   U  [panel][position][k][kTileColumns]         as it takes B
 //   M  [position][tile][columns of a task]        stays in the second cache
 //
-// Tiles come in groups that a thread takes through all steps alone, where there are enough groups for all
-// threads; else all tiles are transformed first, and threads share the panels of each group.
+// Tiles come in groups. A thread takes a group through all steps alone, where there are enough groups for all
+// threads and every thread can have U in a cache; else the tiles of several groups are transformed first, and
+// each panel of U is then used for all of them.
 
 #include "backends/cpu/conv2d_winograd.h"
 
@@ -15,8 +16,9 @@
 namespace tapeline::cpu::TAPELINE_ISA {
 namespace {
 
-constexpr int kGroup = 2 * (kTileRows > 6 ? kTileRows : 2 * kTileRows);  // tiles
-constexpr int kPanels = 2;                                               // of columns, that M holds
+constexpr int kGroup = 2 * (kTileRows > 6 ? kTileRows : 2 * kTileRows);   // tiles
+constexpr int kPanels = 2;                                                // of columns, that M holds
+constexpr std::int64_t kSharedTiles = 1 << 23, kSharedWindows = 1 << 22;  // floats of V, of U
 constexpr int kMColumns = kPanels * kTileColumns;
 
 struct Problem {
@@ -158,30 +160,33 @@ struct Method {
     float* zeros = context.scratch.shared_floats(2, p.inner + kWidth);
     zero_floats(zeros, p.inner + kWidth);
     const std::int64_t m_floats = kPositions * kMStride + kTileColumns;
-    if (groups >= 4 * context.pool.threads()) {
+    const auto multiply = [&](std::int64_t group, const float* v, std::int64_t begin, std::int64_t end) {
+      float* m = context.scratch.local_floats(1, m_floats);
+      const std::int64_t first = group * kGroup;
+      multiply_tiles(first, smaller(kGroup, tiles - first), v, u, begin, end, m);
+    };
+    if (groups >= 4 * context.pool.threads() && panels * panel_floats() <= kSharedWindows) {
       context.pool.parallel_for(groups, 1, [&](std::int64_t group, std::int64_t) {
         float* v = context.scratch.local_floats(0, v_floats() + kTileRows * kRowStride);
-        float* m = context.scratch.local_floats(1, m_floats);
-        const std::int64_t first = group * kGroup, count = smaller(kGroup, tiles - first);
-        transform_tiles(first, count, v, zeros);
-        multiply_tiles(first, count, v, u, 0, panels, m);
+        const std::int64_t first = group * kGroup;
+        transform_tiles(first, smaller(kGroup, tiles - first), v, zeros);
+        multiply(group, v, 0, panels);
       });
       return;
     }
-    float* v = context.scratch.shared_floats(1, groups * v_floats() + kTileRows * kRowStride);
-    context.pool.parallel_for(tiles, 1, [&](std::int64_t tile, std::int64_t) {
-      const std::int64_t group = tile / kGroup;
-      transform_tiles(tile, 1, v + group * v_floats() + tile % kGroup * kRowStride, zeros);
-    });
-    const std::int64_t parts =
-        smaller(ceil_div(panels, kPanels), ceil_div(4 * context.pool.threads(), groups));
-    context.pool.parallel_for(groups * parts, 1, [&](std::int64_t task, std::int64_t) {
-      const std::int64_t group = task / parts, part = task % parts;
-      float* m = context.scratch.local_floats(1, m_floats);
-      const std::int64_t first = group * kGroup, count = smaller(kGroup, tiles - first);
-      multiply_tiles(first, count, v + group * v_floats(), u, panels * part / parts,
-                     panels * (part + 1) / parts, m);
-    });
+    const std::int64_t most = larger(kSharedTiles / v_floats(), 1);
+    float* v = context.scratch.shared_floats(1, smaller(groups, most) * v_floats() + kTileRows * kRowStride);
+    for (std::int64_t begin = 0; begin < groups; begin += most) {
+      const std::int64_t count = smaller(most, groups - begin), first = begin * kGroup;
+      context.pool.parallel_for(smaller(count * kGroup, tiles - first), 1, [&](std::int64_t i, std::int64_t) {
+        transform_tiles(first + i, 1, v + i / kGroup * v_floats() + i % kGroup * kRowStride, zeros);
+      });
+      const std::int64_t parts = ceil_div(panels, kPanels);
+      context.pool.parallel_for(parts * count, 1, [&](std::int64_t task, std::int64_t) {
+        const std::int64_t part = task / count, i = task % count;
+        multiply(begin + i, v + i * v_floats(), part * kPanels, smaller((part + 1) * kPanels, panels));
+      });
+    }
   }
 };
 
@@ -189,6 +194,7 @@ template <typename PackTap>
 void run_tiles(const Problem& problem, const PackTap& pack_tap, const Keep& keep, Context& context) {
   const WinogradTile& tile = problem.grid.tile;
   if (tile.height == 4 && tile.width == 4) return Method<4, 4>{problem}.run(pack_tap, keep, context);
+  if (tile.height == 4 && tile.width == 2) return Method<4, 2>{problem}.run(pack_tap, keep, context);
   Method<2, 2>{problem}.run(pack_tap, keep, context);
 }
 
@@ -198,13 +204,9 @@ void winograd_forward(const Conv2dForward& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
   const float* weight = k.weight.data<float>();
   const std::int64_t in = g.in_channels, out = g.out_channels;
-  const Problem problem{forward_grid(g),
-                        k.input.data<float>(),
-                        k.output.data<float>(),
-                        in,
-                        out,
-                        k.bias ? k.bias.data<float>() : nullptr,
-                        k.activation};
+  const Problem problem{
+      forward_grid(g, winograd_tile(g)),       k.input.data<float>(), k.output.data<float>(), in, out,
+      k.bias ? k.bias.data<float>() : nullptr, k.activation};
   run_tiles(
       problem,
       [=](std::int64_t panel, int tap, float* to, std::int64_t first, std::int64_t inner) {

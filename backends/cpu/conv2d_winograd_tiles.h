@@ -42,9 +42,9 @@ struct TileGrid {
   }
 };
 
-TAPELINE_INLINE TileGrid forward_grid(const Conv2dGeometry& g) {
-  return {winograd_tile(g), g.batch,     g.in_height,      g.in_width,
-          g.out_height,     g.out_width, g.window.pad_top, g.window.pad_left};
+TAPELINE_INLINE TileGrid forward_grid(const Conv2dGeometry& g, const WinogradTile& tile) {
+  return {tile,         g.batch,     g.in_height,      g.in_width,
+          g.out_height, g.out_width, g.window.pad_top, g.window.pad_left};
 }
 
 }  // namespace tapeline::cpu::TAPELINE_ISA

@@ -27,6 +27,9 @@ struct Gradient {
 
   std::int64_t v_stride() const { return odd_lines(in); }
   std::int64_t z_stride() const { return odd_lines(out); }
+  // From one position to the next; a line more, so that positions do not collide in a cache.
+  std::int64_t v_position() const { return kGroup * v_stride() + 16; }
+  std::int64_t z_position() const { return kGroup * z_stride() + 16; }
 
   void transform_input(std::int64_t tile, std::int64_t i) const {
     const float* from[kSeen][kSeen];
@@ -41,7 +44,7 @@ struct Gradient {
           transform_both(seen, result, Winograd<kTile>::input, Winograd<kTile>::input);
 #pragma GCC unroll 36
           for (int at = 0; at < kPositions; ++at)
-            store(to + at * kGroup * v_stride() + c, result[at / kSeen][at % kSeen], lanes);
+            store(to + at * v_position() + c, result[at / kSeen][at % kSeen], lanes);
         });
   }
 
@@ -65,7 +68,7 @@ struct Gradient {
           transform_both(seen, result, Winograd<kTile>::output_gradient, Winograd<kTile>::output_gradient);
 #pragma GCC unroll 36
           for (int at = 0; at < kPositions; ++at)
-            store(to + at * kGroup * z_stride() + c, result[at / kSeen][at % kSeen], lanes);
+            store(to + at * z_position() + c, result[at / kSeen][at % kSeen], lanes);
         });
   }
 
@@ -76,8 +79,8 @@ struct Gradient {
     PlainRows{sums + position * in * out, out}(row, count, rows);
     for (std::int64_t tile = 0; tile < tiles; tile += kDepth)
       multiply_block<Layout::by_columns>(count, out, static_cast<int>(smaller(kDepth, tiles - tile)),
-                                         v + (position * kGroup + tile) * v_stride() + row, v_stride(),
-                                         z + (position * kGroup + tile) * z_stride(), z_stride(),
+                                         v + position * v_position() + tile * v_stride() + row, v_stride(),
+                                         z + position * z_position() + tile * z_stride(), z_stride(),
                                          kTileColumns, rows, 0, {nullptr, add || tile > 0});
   }
 
@@ -105,11 +108,10 @@ void winograd_backward_weight(const Conv2dBackwardWeight& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
   const std::int64_t in = g.in_channels, out = g.out_channels;
   constexpr std::int64_t kChunks = kGroup / kChunk;
-  TileGrid grid = forward_grid(g);
-  grid.tile = {kTile, kTile};
+  const TileGrid grid = forward_grid(g, winograd_weight_tile(g));
   Gradient gradient{k, grid, in, out, nullptr, nullptr, nullptr, nullptr, nullptr};
-  const std::int64_t v_floats = kPositions * kGroup * gradient.v_stride() + kTileRows;
-  const std::int64_t z_floats = kPositions * kGroup * gradient.z_stride() + kTileColumns;
+  const std::int64_t v_floats = kPositions * gradient.v_position() + kTileRows;
+  const std::int64_t z_floats = kPositions * gradient.z_position() + kTileColumns;
   gradient.v = context.scratch.shared_floats(0, v_floats + z_floats);
   gradient.z = gradient.v + v_floats;
   gradient.sums = context.scratch.shared_floats(1, kPositions * in * out);

@@ -5,10 +5,25 @@
 #include "backends/cpu/thread_pool.h"
 #include "engine/error.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace tapeline::cpu {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kAlignment = 64, kHugePage = std::size_t{2} << 20;
+
+/// In pages of 2 MiB where it is large.
+std::byte* allocate(std::size_t bytes) {
+  const std::size_t alignment = bytes < kHugePage ? kAlignment : kHugePage;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+#if defined(__linux__)
+  if (memory && alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
 
 void release(std::byte* memory) { std::free(memory); }
 
@@ -29,11 +44,10 @@ void* Scratch::take(std::size_t owner, int slot, std::size_t bytes) {
   if (buffer.bytes < bytes || !buffer.memory) {
     buffer.bytes = 0;
     buffer.memory.reset();
-    const std::size_t rounded = (bytes + kAlignment) / kAlignment * kAlignment;
-    buffer.memory.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
+    buffer.memory.reset(allocate(bytes + 1));
     if (!buffer.memory)
-      throw Error("cpu: no memory for {} bytes of working space; use a smaller batch", rounded);
-    buffer.bytes = rounded;
+      throw Error("cpu: no memory for {} bytes of working space; use a smaller batch", bytes);
+    buffer.bytes = bytes;
   }
   return buffer.memory.get();
 }

@@ -1,6 +1,7 @@
 // The CPU backend's matrix products and convolutions against the plain loops, for each instruction set that
 // this processor has. Values are small integers, so that every sum is exact in whatever order it is taken,
-// and the results have to be equal; memory around the results must stay as it was.
+// and the results have to be equal; memory around the results must stay as it was. (Winograd's method, which
+// is not exact, has cpu_winograd_test.cpp.)
 
 #include <doctest/doctest.h>
 
