@@ -12,7 +12,6 @@
 
 #include "backends/cpu/across_lanes.h"
 #include "backends/cpu/lanes.h"
-#include "backends/cpu/log_sum_exp.h"
 #include "backends/reference/kernels.h"
 
 namespace tapeline::cpu::TAPELINE_ISA {
@@ -99,10 +98,11 @@ struct Label {
 struct Lattice {
   std::int64_t frames, states, padded, stride;
   float *skip, *next, *emission, *alpha, *beta;  // the last three: [frames][stride]
+  float *largest, *sum, *log_sum;                // of each frame's logits: see read_frames
 
   static std::int64_t whole_vectors(std::int64_t floats) { return (floats + kWidth - 1) / kWidth * kWidth; }
   static std::int64_t floats(std::int64_t frames, std::int64_t states) {
-    return (3 * frames + 2) * (whole_vectors(states) + 2 * kMargin);
+    return (3 * frames + 2) * (whole_vectors(states) + 2 * kMargin) + 3 * frames;
   }
   Lattice(float* memory, std::int64_t frame_count, std::int64_t state_count)
       : frames(frame_count),
@@ -113,22 +113,49 @@ struct Lattice {
         next(skip + stride),
         emission(next + stride),
         alpha(emission + frames * stride),
-        beta(alpha + frames * stride) {
+        beta(alpha + frames * stride),
+        largest(skip - kMargin + (3 * frames + 2) * stride),
+        sum(largest + frames),
+        log_sum(sum + frames) {
     fill(skip - kMargin, (3 * frames + 2) * stride, kNever);
   }
 };
 
 /// ln of the probability of each state's class at each frame, and, where wanted, the softmax, the first part
-/// of the gradient. False where a logit is NaN, or all of a frame's are infinite.
+/// of the gradient. False where a logit is NaN, or all of a frame's are infinite. In three loops, so that the
+/// logarithms are taken a vector of frames at a time, and no frame waits for another.
 bool read_frames(const float* logits, std::int64_t classes, const Label& label, int blank,
                  const Lattice& lattice, float* grad) {
+  for (std::int64_t t = 0; t < lattice.frames; ++t) {
+    const float* x = logits + t * classes;
+    float* terms = grad ? grad + t * classes : nullptr;
+    Vec top(-kInfinity), sums;
+    for_vectors(
+        0, classes, [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
+          top = max(load(x + c, lanes, -kInfinity), top);
+        });
+    const float largest = largest_lane(top);
+    for_vectors(
+        0, classes, [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
+          const Vec term = exp(load(x + c, lanes, -kInfinity) - largest);
+          sums += term;
+          if (terms) store(terms + c, term, lanes);
+        });
+    lattice.largest[t] = largest;
+    lattice.sum[t] = sum_of_lanes(sums);
+  }
+  for_vectors(
+      0, lattice.frames, [&](std::int64_t t, auto lanes) __attribute__((always_inline)) {
+        store(lattice.log_sum + t, log(load(lattice.sum + t, lanes, 1.0f)), lanes);
+      });
+
   bool numbers = true;
   for (std::int64_t t = 0; t < lattice.frames; ++t, logits += classes) {
-    float* softmax = grad ? grad + t * classes : nullptr;
-    const LogSumExp total = log_sum_exp(logits, classes, softmax);
-    numbers = numbers && total.rest == total.rest;
+    const float largest = lattice.largest[t], log_sum = lattice.log_sum[t];
+    numbers = numbers && log_sum == log_sum;
     if (grad) {
-      const Vec share(1 / total.sum);
+      float* softmax = grad + t * classes;
+      const Vec share(1 / lattice.sum[t]);
       for_vectors(
           0, classes, [=](std::int64_t c, auto lanes) __attribute__((always_inline)) {
             store(softmax + c, load(softmax + c, lanes) * share, lanes);
@@ -136,7 +163,7 @@ bool read_frames(const float* logits, std::int64_t classes, const Label& label, 
     }
     float* emission = lattice.emission + t * lattice.stride;
     const auto log_p = [=](std::int64_t c) {
-      const float value = logits[c] - total.largest - total.rest;
+      const float value = logits[c] - largest - log_sum;
       return value < kNever ? kNever : value;
     };
     const float log_blank = log_p(blank);
