@@ -110,20 +110,21 @@ struct PackedWeights {
 
   std::int64_t size() const { return round_up(columns, kTileColumns) * inner; }
 
-  /// c[i] = rows[i] times the matrix of this direction.
-  void multiply(std::int64_t direction, const float* const* rows, float* const* c, std::int64_t count,
-                float* a) const {
+  /// c[i] = rows[i] times the matrix of this direction. From one step to the next few rows go the other way
+  /// through the matrix: what the second cache holds of it is then its beginning.
+  void multiply(std::int64_t direction, std::int64_t step, const float* const* rows, float* const* c,
+                std::int64_t count, float* a) const {
     for (std::int64_t k = 0; k < inner; k += kBlockInner) {
       const std::int64_t depth = smaller(kBlockInner, inner - k);
       for (std::int64_t i = 0; i < count; ++i) copy_floats(a + i * kRowStride, rows[i] + k, depth);
       const float* block = panels + direction * size() + k * kTileColumns;
       const std::int64_t panel_stride = inner * kTileColumns, wide = kPanelsAtOnce * kTileColumns;
-      std::int64_t column = 0;
-      if (count > 0 && count <= kFewRows)
-        for (; column + wide <= columns; column += wide) {
-          const auto tile = count == 1 ? wide_tile<1> : wide_tile<2>;
-          tile(depth, a, block + column * inner, panel_stride, c, column, k > 0);
-        }
+      const std::int64_t parts = count > 0 && count <= kFewRows ? columns / wide : 0, column = parts * wide;
+      for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t from = (step % 2 ? parts - 1 - part : part) * wide;
+        const auto tile = count == 1 ? wide_tile<1> : wide_tile<2>;
+        tile(depth, a, block + from * inner, panel_stride, c, from, k > 0);
+      }
       multiply_block<Layout::by_rows>(count, columns - column, static_cast<int>(depth), a, kRowStride,
                                       block + column * inner, kTileColumns, panel_stride, c, column,
                                       {nullptr, k > 0});
@@ -207,7 +208,7 @@ void run(const LstmForward& k, Context& context) {
           states[i] = output + sequences.before[i] * hidden;
           products[i] = recurrent + i * wide;
         }
-        weights.multiply(sequences.direction, states, products, sequences.active, a);
+        weights.multiply(sequences.direction, step, states, products, sequences.active, a);
       }
       for (std::int64_t i = 0; i < sequences.active; ++i) {
         const std::int64_t row = sequences.row[i];
@@ -292,7 +293,7 @@ void run(const LstmBackward& k, Context& context) {
         grads[i] = grad_gates + sequences.row[i] * wide;
         to[i] = grad_h + sequences.place[i] * hidden;
       }
-      weights.multiply(sequences.direction, grads, to, sequences.active, a);
+      weights.multiply(sequences.direction, step, grads, to, sequences.active, a);
     }
     sequences.for_rest([=](std::int64_t row) { zero_floats(grad_gates + row * wide, wide); });
   });

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -188,6 +189,29 @@ TEST_CASE("frozen weights: what is made of them is made once, and is a constant"
   CHECK(weight_of(c.program) == weight_of(d.program));
   CHECK(weight_of(c.program)->constant);
   CHECK(weight_of(c.program)->block == l.weight.view().storage->block);  // no copy
+}
+
+TEST_CASE("frozen weights: an LSTM whose packed weights are kept gives the same bits, alone and in a batch") {
+  for (const char* name : {"reference", "cpu"}) {
+    CAPTURE(name);
+    const Device device = open_device(name);
+    const Tensor x = random_tensor(device, {17, 5, 3}), w_ih = random_tensor(device, {3, 2 * 4 * 40}),
+                 w_hh = random_tensor(device, {2, 40, 4 * 40}, -0.3f, 0.3f),
+                 bias = random_tensor(device, {2 * 4 * 40});
+    const auto read = [&](const Tensor& input) { return lstm(input, w_ih, w_hh, bias, {.directions = 2}); };
+    FrozenWeights weights;
+    std::vector<float> all;
+    for (const std::int64_t batch : {17, 1, 2, 3}) {
+      CAPTURE(batch);
+      const Tensor some = slice(x, 0, 0, batch);
+      const Both both = run([&] { return read(some); }, weights);
+      CHECK((both.folded == both.eager));
+      if (batch == 17) all = both.folded;
+      CHECK(std::equal(both.folded.begin(), both.folded.end(), all.begin()));
+      for (const Kernel& kernel : both.program.kernels())
+        if (const auto* k = std::get_if<LstmForward>(&kernel)) CHECK(k->w_hh.storage->constant);
+    }
+  }
 }
 
 }  // namespace tapeline
