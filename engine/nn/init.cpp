@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace tapeline {
 
 namespace {
+
+thread_local bool init_is_on = true;
 
 std::vector<float> draw_uniform(std::size_t count, double low, double high, Random& random) {
   std::vector<float> values(count);
@@ -69,6 +72,11 @@ std::vector<float> draw_orthogonal(const Shape& shape, double gain, Random& rand
 
 }  // namespace
 
+NoInit::NoInit() : before_(std::exchange(init_is_on, false)) {}
+NoInit::~NoInit() { init_is_on = before_; }
+
+bool init_enabled() { return init_is_on; }
+
 Fans fans_of(const Shape& weight) {
   if (weight.rank() < 2)
     throw Error(
@@ -81,6 +89,7 @@ Fans fans_of(const Shape& weight) {
 
 std::vector<float> Init::values(const Shape& shape, Random& random) const {
   const auto count = static_cast<std::size_t>(shape.elements());
+  if (!init_is_on) return std::vector<float>(count);
   const auto glorot = [&] {
     const Fans fans = fans_of(shape);
     return a_ * std::sqrt(2.0 / static_cast<double>(std::max<std::int64_t>(fans.in + fans.out, 1)));
@@ -117,7 +126,8 @@ std::vector<float> Init::values(const Shape& shape, Random& random) const {
 }
 
 Tensor make_parameter(const Device& device, const Shape& shape, const Init& init, Random& random) {
-  Tensor parameter = Tensor::from(device, shape, init.values(shape, random));
+  Tensor parameter =
+      init_is_on ? Tensor::from(device, shape, init.values(shape, random)) : Tensor::empty(device, shape);
   parameter.set_requires_grad();
   return parameter;
 }

@@ -63,6 +63,22 @@ class Init {
   double a_, b_;
 };
 
+/// While one lives, layers made on this thread leave their weights uninitialised, and Init::values() gives
+/// zeros, without drawing: for networks whose weights will be read from a file.
+class NoInit {
+ public:
+  NoInit();
+  ~NoInit();
+  NoInit(const NoInit&) = delete;
+  NoInit& operator=(const NoInit&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Whether no NoInit lives on this thread.
+bool init_enabled();
+
 /// An f32 leaf on `device` that wants a gradient.
 Tensor make_parameter(const Device& device, const Shape& shape, const Init& init, Random& random);
 

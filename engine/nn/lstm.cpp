@@ -24,6 +24,14 @@ Lstm::Lstm(const Device& device, Random& random, const Spec& spec) : options(spe
   if (options.directions != 1 && options.directions != 2)
     throw Error("lstm layer: {} directions: there can be 1 or 2", options.directions);
 
+  const std::int64_t width = std::int64_t{kGates} * spec.hidden, all_gates = options.directions * width;
+  const Shape input_shape{spec.in, all_gates}, recurrent_shape{options.directions, spec.hidden, width},
+      bias_shape{all_gates};
+  if (!init_enabled()) {
+    const auto empty = [&](const Shape& shape) { return Tensor::empty(device, shape).set_requires_grad(); };
+    w_ih = empty(input_shape), w_hh = empty(recurrent_shape), bias = empty(bias_shape);
+    return;
+  }
   const auto in = static_cast<std::size_t>(spec.in), hidden = static_cast<std::size_t>(spec.hidden);
   const auto directions = static_cast<std::size_t>(options.directions);
   const std::size_t gates = kGates * hidden, all = directions * gates;
@@ -41,10 +49,9 @@ Lstm::Lstm(const Device& device, Random& random, const Spec& spec) : options(spe
   const auto leaf = [&](const Shape& shape, const std::vector<float>& values) {
     return Tensor::from(device, shape, values).set_requires_grad();
   };
-  const std::int64_t width = std::int64_t{kGates} * spec.hidden;
-  w_ih = leaf({spec.in, options.directions * width}, input);
-  w_hh = leaf({options.directions, spec.hidden, width}, recurrent);
-  bias = leaf({options.directions * width}, biases);
+  w_ih = leaf(input_shape, input);
+  w_hh = leaf(recurrent_shape, recurrent);
+  bias = leaf(bias_shape, biases);
 }
 
 int Lstm::output_features() const {

@@ -3,6 +3,7 @@
 #include "engine/error.h"
 #include "engine/io/finite.h"
 #include "engine/io/safetensors.h"
+#include "engine/nn/init.h"
 
 namespace tapeline {
 
@@ -109,7 +110,10 @@ Model load_model(const std::string& path, const Device& device) {
       throw Error("the network needs {} bytes of parameters, and the file holds {}; it is damaged", wanted,
                   stored);
 
-    Model model = build(network, charset, device, 0);
+    Model model = [&] {
+      const NoInit weights_are_read;
+      return build(network, charset, device, 0);
+    }();
     model.preprocess = preprocess_from_json(json_field(file, path, "preprocess"));
     check_input(model);
     model.metrics = json_field(file, path, "metrics");

@@ -111,4 +111,15 @@ TEST_CASE("init: a parameter is a leaf that wants a gradient") {
   CHECK(p.to_vector<float>() == std::vector<float>(12, 1));
 }
 
+TEST_CASE("init: nothing is drawn where the weights will be read from a file") {
+  Random random(1), untouched(1);
+  {
+    const NoInit outer;
+    { const NoInit inner; }
+    CHECK(Init::orthogonal().values({3, 2}, random) == std::vector<float>(6));
+    CHECK(random.bits() == untouched.bits());
+  }
+  CHECK(Init::normal(0, 1).values({2}, random) != std::vector<float>(2));
+}
+
 }  // namespace tapeline
