@@ -29,6 +29,18 @@ ImageReader::ImageReader(PathSource paths, int threads, std::size_t ahead)
 }
 
 void ImageReader::work(std::stop_token stop) {
+  try {
+    read_images(std::move(stop));
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::current_exception();
+    ended_ = true;
+    ready_.notify_all();
+    room_.notify_all();
+  }
+}
+
+void ImageReader::read_images(std::stop_token stop) {
   while (true) {
     std::size_t number = 0;
     std::optional<ImagePath> path;
@@ -62,7 +74,10 @@ void ImageReader::work(std::stop_token stop) {
 
 std::optional<ReadImage> ImageReader::take_one() {
   std::unique_lock lock(mutex_);
-  ready_.wait(lock, [this] { return images_.contains(next_out_) || (ended_ && next_out_ == next_path_); });
+  ready_.wait(lock, [this] {
+    return images_.contains(next_out_) || failure_ || (ended_ && next_out_ == next_path_);
+  });
+  if (failure_) std::rethrow_exception(failure_);
   if (const auto found = images_.find(next_out_); found != images_.end()) {
     ReadImage image = std::move(found->second);
     images_.erase(found);

@@ -47,7 +47,8 @@ Loader::Loader(DatasetPtr dataset, DataReport report, LoaderOptions options)
 std::optional<Batch> Loader::next() {
   std::unique_lock lock(mutex_);
   if (position_ >= order_.batches()) return std::nullopt;
-  ready_.wait(lock, [&] { return results_.contains(position_); });
+  ready_.wait(lock, [&] { return out_of_memory_ || results_.contains(position_); });
+  if (out_of_memory_) std::rethrow_exception(out_of_memory_);
   Result result = std::move(results_.extract(position_).mapped());
   ++position_;
   lock.unlock();
@@ -72,7 +73,11 @@ void Loader::work(std::stop_token stop) {
       result = std::current_exception();
     }
     lock.lock();
-    results_.emplace(number, std::move(result));
+    try {
+      results_.emplace(number, std::move(result));
+    } catch (...) {
+      out_of_memory_ = std::current_exception();
+    }
     ready_.notify_all();
   }
 }
