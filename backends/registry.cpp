@@ -53,6 +53,10 @@ std::string device_list() {
   return text;
 }
 
+DeviceEntry unusable(const Candidate& candidate, std::string id, std::string reason) {
+  return {{.id = std::move(id), .name = candidate.name}, false, std::move(reason)};
+}
+
 // The number in "cuda:1"; 0 in "cuda". Throws on anything else after the colon.
 int number_of(std::string_view id) {
   const std::size_t colon = id.find(':');
@@ -70,26 +74,23 @@ int number_of(std::string_view id) {
 std::vector<DeviceEntry> list_devices(const DeviceOptions& options) {
   std::vector<DeviceEntry> entries;
   for (const Candidate& c : kCandidates) {
-    DeviceEntry entry{.info = {.id = c.id, .name = c.name}, .usable = false, .reason = ""};
-    const std::size_t before = entries.size();
-    try {
-      if (!c.open) throw Error("{}", not_built(c.id));
-      for (int number = 0, count = c.count(); number < count; ++number) {
-        if (count > 1) entry.info.id = fmt::format("{}:{}", c.id, number);
-        try {
-          entry.info = c.open(number, options)->describe();
-          entry.usable = true;
-          entry.reason.clear();
-        } catch (const Error& error) {
-          entry.usable = false;
-          entry.reason = error.what();
-        }
-        entries.push_back(entry);
-      }
-    } catch (const Error& error) {
-      entry.reason = error.what();
+    if (!c.open) {
+      entries.push_back(unusable(c, c.id, not_built(c.id)));
+      continue;
     }
-    if (entries.size() == before) entries.push_back(std::move(entry));
+    int count = 0;
+    try {
+      count = c.count();
+    } catch (const Error& error) {
+      entries.push_back(unusable(c, c.id, error.what()));
+    }
+    for (int number = 0; number < count; ++number) {
+      try {
+        entries.push_back({c.open(number, options)->describe(), true, {}});
+      } catch (const Error& error) {
+        entries.push_back(unusable(c, count > 1 ? fmt::format("{}:{}", c.id, number) : c.id, error.what()));
+      }
+    }
   }
   return entries;
 }

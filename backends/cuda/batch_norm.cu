@@ -18,63 +18,62 @@ constexpr int kColumns = 32,
 
 struct Images {
   Pixels pixels;
-  int batch, channels;
+  int channels;
   Images(const View& input, const View& widths)
       : pixels{input.shape[0] * input.shape[1] * input.shape[2], static_cast<int>(input.shape[1]),
                static_cast<int>(input.shape[2]), data_or_null<std::int32_t>(widths)},
-        batch(static_cast<int>(input.shape[0])),
         channels(static_cast<int>(input.shape[3])) {}
+};
 
-  /// The number of rows that count.
-  __device__ double count() const {
-    if (!pixels.widths) return static_cast<double>(pixels.rows);
-    double columns = 0;
-    for (int n = 0; n < batch; ++n) columns += length_of(pixels.widths, n, pixels.width);
-    return columns * pixels.height;
+/// Three sums over the rows that count.
+struct Sums {
+  double first = 0, second = 0, rows = 0;
+  __device__ void add(const Sums& other) {
+    first += other.first;
+    second += other.second;
+    rows += other.rows;
   }
 };
 
-// partial[block][2][channels] = the sums of terms.first and terms.second over the block's rows.
+// partial[block][channel] = the block's sums, of which terms.add() makes the first two.
 template <typename Terms>
-__global__ void sum_rows(Images images, Terms terms, double* partial) {
-  __shared__ double firsts[kThreads], seconds[kThreads];
+__global__ void sum_rows(Images images, Terms terms, Sums* partial) {
+  __shared__ double room[kThreads * 3];
+  Sums* shared = reinterpret_cast<Sums*>(room);
   const int column = threadIdx.x % kColumns, row_of_block = threadIdx.x / kColumns;
   const int c = blockIdx.x * kColumns + column;
   const std::int64_t begin = images.pixels.rows * blockIdx.y / gridDim.y,
                      end = images.pixels.rows * (blockIdx.y + 1) / gridDim.y;
-  double first = 0, second = 0;
+  double first = 0, second = 0, rows = 0;
   if (c < images.channels)
     for (std::int64_t row = begin + row_of_block; row < end; row += kRows)
-      if (images.pixels.inside(row)) terms.add(row * images.channels + c, c, first, second);
-  firsts[threadIdx.x] = first;
-  seconds[threadIdx.x] = second;
+      if (images.pixels.inside(row)) {
+        terms.add(row * images.channels + c, c, first, second);
+        rows += 1;
+      }
+  Sums sums{first, second, rows};
+  shared[threadIdx.x] = sums;
   __syncthreads();
   if (row_of_block > 0 || c >= images.channels) return;
-  for (int r = 1; r < kRows; ++r) {
-    first += firsts[r * kColumns + column];
-    second += seconds[r * kColumns + column];
-  }
-  double* sums = partial + static_cast<std::int64_t>(blockIdx.y) * 2 * images.channels;
-  sums[c] = first;
-  sums[images.channels + c] = second;
+  for (int r = 1; r < kRows; ++r) sums.add(shared[r * kColumns + column]);
+  partial[static_cast<std::int64_t>(blockIdx.y) * images.channels + c] = sums;
 }
 
 template <typename Terms>
-int launch_sums(Context& context, const Images& images, const Terms& terms, double*& partial) {
+int launch_sums(Context& context, const Images& images, const Terms& terms, Sums*& partial) {
   const std::int64_t columns = divide_up(images.channels, kColumns);
-  const std::int64_t wanted = divide_up(8LL * context.multiprocessors, columns);
-  const std::int64_t parts = std::clamp<std::int64_t>(divide_up(images.pixels.rows, 8 * kRows), 1,
-                                                      std::min<std::int64_t>(wanted, 4096));
-  partial = context.scratch<double>(parts * 2 * images.channels);
+  const std::int64_t wanted = divide_up(4LL * context.multiprocessors, columns);
+  const std::int64_t parts = std::clamp<std::int64_t>(divide_up(images.pixels.rows, 8 * kRows), 1, wanted);
+  partial = context.scratch<Sums>(parts * images.channels);
   launch(context, sum_rows<Terms>, dim3(static_cast<unsigned>(columns), static_cast<unsigned>(parts)),
          kThreads, 0, images, terms, partial);
   return static_cast<int>(parts);
 }
 
-__device__ inline double total(const double* partial, int parts, int channels, int which, int c) {
-  double sum = 0;
-  for (int p = 0; p < parts; ++p) sum += partial[(static_cast<std::int64_t>(p) * 2 + which) * channels + c];
-  return sum;
+__device__ inline Sums total(const Sums* partial, int parts, int channels, int c) {
+  Sums sums;
+  for (int p = 0; p < parts; ++p) sums.add(partial[static_cast<std::int64_t>(p) * channels + c]);
+  return sums;
 }
 
 // Forward ---------------------------------------------------------------------------------------------------
@@ -89,16 +88,18 @@ struct Moments {
   }
 };
 
+// rest[c] is what is lost of the mean when it becomes a T: a mean may be thousands of times the deviation.
 template <typename T>
-__global__ void finish_moments(Images images, int parts, const double* partial, double epsilon,
-                               double momentum, T* mean, T* inv_dev, T* running_mean, T* running_variance) {
+__global__ void finish_moments(int channels, int parts, const Sums* partial, double epsilon, double momentum,
+                               T* mean, T* rest, T* inv_dev, T* running_mean, T* running_variance) {
   const int c = static_cast<int>(first_element());
-  if (c >= images.channels) return;
-  const double count = images.count();
-  const double average = count > 0 ? total(partial, parts, images.channels, 0, c) / count : 0;
-  double variance = count > 0 ? total(partial, parts, images.channels, 1, c) / count - average * average : 0;
+  if (c >= channels) return;
+  const Sums sums = total(partial, parts, channels, c);
+  const double count = sums.rows, average = count > 0 ? sums.first / count : 0;
+  double variance = count > 0 ? sums.second / count - average * average : 0;
   if (variance < 0) variance = 0;
   mean[c] = static_cast<T>(average);
+  rest[c] = static_cast<T>(average - static_cast<double>(mean[c]));
   inv_dev[c] = static_cast<T>(1 / sqrt(variance + epsilon));
   const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
   const double keep = count > 0 ? momentum : 1;
@@ -115,11 +116,14 @@ __global__ void running_to_batch(int channels, double epsilon, const T* running_
 
 template <typename T>
 __global__ void normalise(std::int64_t elements, Images images, Activation activation, const T* input,
-                          const T* mean, const T* inv_dev, const T* scale, const T* offset, T* output) {
+                          const T* mean, const T* rest, const T* inv_dev, const T* scale, const T* offset,
+                          T* output) {
   for (std::int64_t i = first_element(); i < elements; i += element_stride()) {
     const std::int64_t row = i / images.channels;
     const int c = static_cast<int>(i - row * images.channels);
-    T y = (input[i] - mean[c]) * inv_dev[c];
+    T y = input[i] - mean[c];
+    if (rest) y -= rest[c];
+    y *= inv_dev[c];
     if (scale) y *= scale[c];
     if (offset) y += offset[c];
     output[i] = images.pixels.inside(row) ? activate(activation, y) : T(0);
@@ -127,9 +131,10 @@ __global__ void normalise(std::int64_t elements, Images images, Activation activ
 }
 
 template <typename T, typename K>
-void launch_normalise(Context& context, const K& k, const Images& images, const T* mean, const T* inv_dev) {
+void launch_normalise(Context& context, const K& k, const Images& images, const T* mean, const T* rest,
+                      const T* inv_dev) {
   launch_elements(context, k.output.elements(), normalise<T>, k.output.elements(), images, k.activation,
-                  k.input.template data<T>(), mean, inv_dev, data_or_null<T>(k.scale),
+                  k.input.template data<T>(), mean, rest, inv_dev, data_or_null<T>(k.scale),
                   data_or_null<T>(k.offset), k.output.template data<T>());
 }
 
@@ -152,17 +157,15 @@ struct Gradients {
 
 // means[0][c] = grad_offset / n, means[1][c] = grad_scale / n.
 template <typename T>
-__global__ void finish_gradients(Images images, int parts, const double* partial, T* grad_scale,
-                                 T* grad_offset, T* means) {
+__global__ void finish_gradients(int channels, int parts, const Sums* partial, T* grad_scale, T* grad_offset,
+                                 T* means) {
   const int c = static_cast<int>(first_element());
-  if (c >= images.channels) return;
-  const double offset = total(partial, parts, images.channels, 0, c);
-  const double scale = total(partial, parts, images.channels, 1, c);
-  const double count = images.count();
-  if (grad_offset) grad_offset[c] = static_cast<T>(offset);
-  if (grad_scale) grad_scale[c] = static_cast<T>(scale);
-  means[c] = static_cast<T>(count > 0 ? offset / count : 0);
-  means[images.channels + c] = static_cast<T>(count > 0 ? scale / count : 0);
+  if (c >= channels) return;
+  const Sums sums = total(partial, parts, channels, c);
+  if (grad_offset) grad_offset[c] = static_cast<T>(sums.first);
+  if (grad_scale) grad_scale[c] = static_cast<T>(sums.second);
+  means[c] = static_cast<T>(sums.rows > 0 ? sums.first / sums.rows : 0);
+  means[channels + c] = static_cast<T>(sums.rows > 0 ? sums.second / sums.rows : 0);
 }
 
 template <typename T>
@@ -182,12 +185,13 @@ __global__ void backward(std::int64_t elements, Images images, Gradients<T> grad
 void run(const BatchNormTraining& k, Context& context) {
   const Images images(k.input, k.widths);
   with_float(k.input.dtype, [&]<typename T>() {
-    double* partial;
+    Sums* partial;
     const int parts = launch_sums(context, images, Moments<T>{k.input.data<T>()}, partial);
-    launch_elements(context, images.channels, finish_moments<T>, images, parts, partial, k.epsilon,
-                    k.momentum, k.mean.data<T>(), k.inv_dev.data<T>(), data_or_null<T>(k.running_mean),
+    T* rest = context.scratch<T>(images.channels);
+    launch_elements(context, images.channels, finish_moments<T>, images.channels, parts, partial, k.epsilon,
+                    k.momentum, k.mean.data<T>(), rest, k.inv_dev.data<T>(), data_or_null<T>(k.running_mean),
                     data_or_null<T>(k.running_variance));
-    launch_normalise<T>(context, k, images, k.mean.data<T>(), k.inv_dev.data<T>());
+    launch_normalise<T>(context, k, images, k.mean.data<T>(), rest, k.inv_dev.data<T>());
   });
 }
 
@@ -197,7 +201,8 @@ void run(const BatchNormInference& k, Context& context) {
     T* inv_dev = context.scratch<T>(images.channels);
     launch_elements(context, images.channels, running_to_batch<T>, images.channels, k.epsilon,
                     k.running_variance.data<T>(), inv_dev);
-    launch_normalise<T>(context, k, images, k.running_mean.data<T>(), inv_dev);
+    launch_normalise<T>(context, k, images, k.running_mean.data<T>(), static_cast<const T*>(nullptr),
+                        inv_dev);
   });
 }
 
@@ -206,10 +211,10 @@ void run(const BatchNormBackward& k, Context& context) {
   with_float(k.input.dtype, [&]<typename T>() {
     const Gradients<T> gradients{k.input.data<T>(),         k.mean.data<T>(),        k.inv_dev.data<T>(),
                                  data_or_null<T>(k.output), k.grad_output.data<T>(), k.activation};
-    double* partial;
+    Sums* partial;
     const int parts = launch_sums(context, images, gradients, partial);
     T* means = context.scratch<T>(2 * images.channels);
-    launch_elements(context, images.channels, finish_gradients<T>, images, parts, partial,
+    launch_elements(context, images.channels, finish_gradients<T>, images.channels, parts, partial,
                     data_or_null<T>(k.grad_scale), data_or_null<T>(k.grad_offset), means);
     if (k.grad_input)
       launch_elements(context, k.grad_input.elements(), backward<T>, k.grad_input.elements(), images,

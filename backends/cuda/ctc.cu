@@ -28,7 +28,8 @@ struct Problem {
   T *loss, *grad;
   int steps, classes, longest, blank;
   // What is kept in between: [N][T][2 longest + 1] twice, [N][T], [N][longest].
-  T *alpha, *beta, *log_sums;
+  T *alpha, *beta;
+  LogSum<T>* log_sums;
   std::int32_t* next_same;
 };
 
@@ -46,7 +47,7 @@ struct Label {
   }
   __device__ static T log_add(T a, T b, T c) {
     const T most = a > b ? (a > c ? a : c) : (b > c ? b : c);
-    if (most <= kPossible) return kNever;
+    if (most <= kPossible) return isnan(a + b + c) ? a + b + c : kNever;
     return most + log(exp(a - most) + exp(b - most) + exp(c - most));
   }
   __device__ static T at_least_never(T x) { return x < kNever ? kNever : x; }
@@ -90,8 +91,8 @@ __global__ void ctc(Problem<T> p) {
   const std::int64_t first_frame = static_cast<std::int64_t>(n) * p.steps;
   const T* logits = p.logits + first_frame * p.classes;
   T* grad = p.grad ? p.grad + first_frame * p.classes : nullptr;
-  T *alpha = p.alpha + first_frame * stride, *beta = p.beta + first_frame * stride,
-    *log_sums = p.log_sums + first_frame;
+  T *alpha = p.alpha + first_frame * stride, *beta = p.beta + first_frame * stride;
+  LogSum<T>* log_sums = p.log_sums + first_frame;
   std::int32_t* next_same = p.next_same + static_cast<std::int64_t>(n) * p.longest;
   const Label<T> label{p.labels + static_cast<std::int64_t>(n) * p.longest, 2 * length + 1, p.blank};
 
@@ -107,13 +108,13 @@ __global__ void ctc(Problem<T> p) {
 
   if (readable)
     for (int t = warp; t < frames; t += kWarps) {
-      const T sum = log_sum_exp(logits + static_cast<std::int64_t>(t) * p.classes, p.classes);
+      const LogSum<T> sum = log_sum_exp(logits + static_cast<std::int64_t>(t) * p.classes, p.classes);
       if (lane == 0) log_sums[t] = sum;
     }
   __syncthreads();
 
   const auto log_p = [&](int t, int state) {
-    return logits[static_cast<std::int64_t>(t) * p.classes + label.class_of(state)] - log_sums[t];
+    return log_sums[t].from(logits[static_cast<std::int64_t>(t) * p.classes + label.class_of(state)]);
   };
   if (warp == 0) {
     double loss = length == 0 && frames == 0 ? 0 : INFINITY;
@@ -175,7 +176,7 @@ __global__ void ctc(Problem<T> p) {
     blanks = warp_sum(blanks);
     const T* logit_row = logits + static_cast<std::int64_t>(t) * p.classes;
     for (int c = lane; c < p.classes; c += 32)
-      grad_row[c] = exp(logit_row[c] - log_sums[t]) - (c == p.blank ? blanks / all : T(0));
+      grad_row[c] = exp(log_sums[t].from(logit_row[c])) - (c == p.blank ? blanks / all : T(0));
     __syncwarp();
     for (int i = lane; i < length; i += 32) {
       bool first = true;
@@ -203,7 +204,7 @@ void run(const CtcLoss& k, Context& context) {
     p.longest = static_cast<int>(longest), p.blank = k.blank;
     p.alpha = context.scratch<T>(batch * steps * (2 * longest + 1));
     p.beta = context.scratch<T>(batch * steps * (2 * longest + 1));
-    p.log_sums = context.scratch<T>(batch * steps);
+    p.log_sums = context.scratch<LogSum<T>>(batch * steps);
     p.next_same = context.scratch<std::int32_t>(batch * longest);
     launch(context, ctc<T>, static_cast<unsigned>(batch), kBlock, 0, p);
   });

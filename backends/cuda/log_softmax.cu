@@ -19,8 +19,8 @@ template <typename T>
 __global__ void forward(std::int64_t rows, int classes, const T* input, T* output) {
   for (std::int64_t row = first_row(); row < rows; row += row_stride()) {
     const T* x = input + row * classes;
-    const T total = log_sum_exp(x, classes);
-    for (int c = threadIdx.x % 32; c < classes; c += 32) output[row * classes + c] = x[c] - total;
+    const LogSum<T> total = log_sum_exp(x, classes);
+    for (int c = threadIdx.x % 32; c < classes; c += 32) output[row * classes + c] = total.from(x[c]);
   }
 }
 

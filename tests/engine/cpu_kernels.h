@@ -93,35 +93,15 @@ inline std::vector<View> outputs_of(const Kernel& kernel) {
   return outputs;
 }
 
-/// Null where the processor lacks the instruction set.
-inline std::shared_ptr<Backend> open_with(const char* isa, int threads) {
-  setenv("TAPELINE_CPU", isa, 1);
-  std::shared_ptr<Backend> backend;
-  try {
-    backend = open_cpu(threads);
-  } catch (const Error&) {
-  }
-  unsetenv("TAPELINE_CPU");
-  return backend;
-}
-
 struct OpenBackend {
   std::string isa;
   int threads;
   std::shared_ptr<Backend> backend;
 };
 
-/// Each instruction set with one thread, then with two and three.
-inline const std::vector<OpenBackend>& backends() {
-  static const std::vector<OpenBackend> all = [] {
-    std::vector<OpenBackend> open;
-    for (const char* isa : {"portable", "avx2", "avx512"})
-      for (const int threads : {1, 2, 3})
-        if (auto backend = open_with(isa, threads)) open.push_back({isa, threads, std::move(backend)});
-    return open;
-  }();
-  return all;
-}
+/// Those that are asked, and each one's variations, which must give the same bits as the one before them with
+/// one thread: cpu_kernels_backends.cpp has each instruction set with one thread, then with two and three.
+const std::vector<OpenBackend>& backends();
 
 /// How far apart two outputs are: the largest |a - b| / (1 + |b|), infinite where only one is NaN or
 /// infinite, or where integers differ.
