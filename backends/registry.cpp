@@ -4,63 +4,67 @@
 #include <cstdlib>
 
 #include "backends/cpu/backend.h"
-#include "backends/cuda/backend.h"
 #include "backends/reference/backend.h"
 #include "engine/error.h"
+#ifdef TAPELINE_CUDA
+#include "backends/cuda/backend.h"
+#endif
+#ifdef TAPELINE_VULKAN
+#include "backends/vulkan/backend.h"
+#endif
 
 namespace tapeline {
 namespace {
 
-std::shared_ptr<Backend> open_cpu_device(int, const DeviceOptions& options) {
+using BackendPtr = std::shared_ptr<Backend>;
+
+struct Kind {
+  const char* id;
+  const char* name;
+  /// The devices of this kind; throws the reason where there is none. Null: not built.
+  std::vector<DeviceEntry> (*list)(const DeviceOptions&);
+  /// Opens "cuda", "cuda:1" and the like.
+  BackendPtr (*open)(std::string_view id, const DeviceOptions&);
+  /// What "auto" takes; throws where it has to look further.
+  BackendPtr (*open_best)(const DeviceOptions&);
+};
+
+void expect_no_number(std::string_view id) {
+  if (const std::size_t colon = id.find(':'); colon != id.npos)
+    throw Error("there is no device '{}': '{}' is one device, without a number", id, id.substr(0, colon));
+}
+
+// The processor, and the plain loops to compare with: one device each.
+
+BackendPtr open_cpu_device(std::string_view id, const DeviceOptions& options) {
+  expect_no_number(id);
   return open_cpu(options.threads);
 }
-std::shared_ptr<Backend> open_reference_device(int, const DeviceOptions&) { return open_reference(); }
-int one() { return 1; }
+BackendPtr open_best_cpu(const DeviceOptions& options) { return open_cpu(options.threads); }
+std::vector<DeviceEntry> list_cpu(const DeviceOptions& options) {
+  return {{open_cpu(options.threads)->describe(), true, {}}};
+}
+
+BackendPtr open_reference_device(std::string_view id, const DeviceOptions&) {
+  expect_no_number(id);
+  return open_reference();
+}
+BackendPtr open_best_reference(const DeviceOptions&) { return open_reference(); }
+std::vector<DeviceEntry> list_reference(const DeviceOptions&) {
+  return {{open_reference()->describe(), true, {}}};
+}
 
 #ifdef TAPELINE_CUDA
-std::shared_ptr<Backend> open_cuda_device(int number, const DeviceOptions&) {
+BackendPtr open_cuda_number(int number) {
   const char* precision = std::getenv("TAPELINE_CUDA_PRECISION");
   return open_cuda(
       {.device = number, .precision = parse_cuda_precision(precision && *precision ? precision : "fp32")});
 }
-constexpr auto count_cuda = count_cuda_devices;
-#else
-constexpr std::shared_ptr<Backend> (*open_cuda_device)(int, const DeviceOptions&) = nullptr;
-constexpr int (*count_cuda)() = nullptr;
-#endif
 
-struct Candidate {
-  const char* id;
-  const char* name;
-  std::shared_ptr<Backend> (*open)(int number, const DeviceOptions&);  // null: not built
-  int (*count)();  // of devices; throws where none can be used
-};
-
-// The fastest first: "auto" takes the first that can be used.
-constexpr Candidate kCandidates[] = {
-    {"cuda", "NVIDIA GPUs", open_cuda_device, count_cuda},
-    {"vulkan", "GPUs of any make", nullptr, nullptr},
-    {"cpu", "this machine's processor", open_cpu_device, one},
-    {"reference", "plain loops, to compare with", open_reference_device, one},
-};
-
-std::string not_built(const char* id) { return fmt::format("not built: this version has no {} backend", id); }
-
-std::string device_list() {
-  std::string text;
-  for (const Candidate& c : kCandidates)
-    text += fmt::format("\n  {}: {}", c.id, c.open ? c.name : not_built(c.id));
-  return text;
-}
-
-DeviceEntry unusable(const Candidate& candidate, std::string id, std::string reason) {
-  return {{.id = std::move(id), .name = candidate.name}, false, std::move(reason)};
-}
-
-// The number in "cuda:1"; 0 in "cuda". Throws on anything else after the colon.
+// The number in "cuda:1"; 0 in "cuda".
 int number_of(std::string_view id) {
   const std::size_t colon = id.find(':');
-  if (colon == std::string_view::npos) return 0;
+  if (colon == id.npos) return 0;
   int number = 0;
   const char *begin = id.data() + colon + 1, *end = id.data() + id.size();
   const auto [stop, error] = std::from_chars(begin, end, number);
@@ -69,47 +73,107 @@ int number_of(std::string_view id) {
   return number;
 }
 
+BackendPtr open_cuda_device(std::string_view id, const DeviceOptions&) {
+  return open_cuda_number(number_of(id));
+}
+BackendPtr open_best_cuda(const DeviceOptions&) { return open_cuda_number(0); }
+
+std::vector<DeviceEntry> list_cuda(const DeviceOptions&) {
+  std::vector<DeviceEntry> entries;
+  for (int number = 0; number < count_cuda_devices(); ++number) {
+    try {
+      entries.push_back({open_cuda_number(number)->describe(), true, {}});
+    } catch (const Error& error) {
+      entries.push_back({{.id = fmt::format("cuda:{}", number), .name = "NVIDIA GPU"}, false, error.what()});
+    }
+  }
+  return entries;
+}
+constexpr Kind kCuda = {"cuda", "NVIDIA GPUs", list_cuda, open_cuda_device, open_best_cuda};
+#else
+constexpr Kind kCuda = {"cuda", "NVIDIA GPUs", nullptr, nullptr, nullptr};
+#endif
+
+#ifdef TAPELINE_VULKAN
+BackendPtr open_vulkan_device(std::string_view id, const DeviceOptions&) { return open_vulkan(id); }
+
+// Where the processor only plays a GPU, "auto" had better take the processor itself.
+BackendPtr open_best_vulkan(const DeviceOptions&) {
+  for (const VulkanEntry& entry : list_vulkan())
+    if (entry.is_gpu && entry.reason.empty()) return open_vulkan(entry.info.id);
+  throw Error("no GPU that Vulkan can use");
+}
+
+std::vector<DeviceEntry> list_vulkan_devices(const DeviceOptions&) {
+  std::vector<DeviceEntry> entries;
+  for (const VulkanEntry& entry : list_vulkan())
+    entries.push_back({entry.info, entry.reason.empty(), entry.reason});
+  return entries;
+}
+constexpr Kind kVulkan = {"vulkan", "GPUs of any make", list_vulkan_devices, open_vulkan_device,
+                          open_best_vulkan};
+#else
+constexpr Kind kVulkan = {"vulkan", "GPUs of any make", nullptr, nullptr, nullptr};
+#endif
+
+// The fastest first: "auto" takes the first that can be used.
+constexpr Kind kKinds[] = {
+    kCuda,
+    kVulkan,
+    {"cpu", "this machine's processor", list_cpu, open_cpu_device, open_best_cpu},
+    {"reference", "plain loops, to compare with", list_reference, open_reference_device, open_best_reference},
+};
+
+std::string not_built(const char* id) { return fmt::format("not built: this version has no {} backend", id); }
+
+std::string device_list() {
+  std::string text;
+  for (const Kind& kind : kKinds)
+    text += fmt::format("\n  {}: {}", kind.id, kind.open ? kind.name : not_built(kind.id));
+  return text;
+}
+
+BackendPtr open_best(const DeviceOptions& options) {
+  for (const Kind& kind : kKinds) {
+    if (!kind.open_best) continue;
+    try {
+      return kind.open_best(options);
+    } catch (const Error&) {
+      if (kind.open_best == open_best_cpu) throw;  // list_devices() says why the others cannot be used
+    }
+  }
+  throw Error("no device can be used:{}", device_list());
+}
+
 }  // namespace
 
 std::vector<DeviceEntry> list_devices(const DeviceOptions& options) {
   std::vector<DeviceEntry> entries;
-  for (const Candidate& c : kCandidates) {
-    if (!c.open) {
-      entries.push_back(unusable(c, c.id, not_built(c.id)));
+  for (const Kind& kind : kKinds) {
+    const auto unusable = [&](std::string reason) {
+      entries.push_back({{.id = kind.id, .name = kind.name}, false, std::move(reason)});
+    };
+    if (!kind.list) {
+      unusable(not_built(kind.id));
       continue;
     }
-    int count = 0;
     try {
-      count = c.count();
+      for (DeviceEntry& entry : kind.list(options)) entries.push_back(std::move(entry));
     } catch (const Error& error) {
-      entries.push_back(unusable(c, c.id, error.what()));
-    }
-    for (int number = 0; number < count; ++number) {
-      try {
-        entries.push_back({c.open(number, options)->describe(), true, {}});
-      } catch (const Error& error) {
-        entries.push_back(unusable(c, count > 1 ? fmt::format("{}:{}", c.id, number) : c.id, error.what()));
-      }
+      unusable(error.what());
     }
   }
   return entries;
 }
 
-std::shared_ptr<Backend> open_device(std::string_view id, const DeviceOptions& options) {
-  const std::string_view kind = id.substr(0, id.find(':'));  // "cuda:1" is a device of "cuda"
-  for (const Candidate& c : kCandidates) {
-    if (id == "auto" && c.open) {
-      try {
-        return c.open(0, options);
-      } catch (const Error&) {
-        if (c.open == open_cpu_device) throw;  // list_devices() says why the others cannot be used
-      }
-    }
-    if (kind != c.id) continue;
-    if (!c.open)
-      throw Error("device '{}' is {}; choose 'auto' or another of these:{}", id, not_built(c.id),
+BackendPtr open_device(std::string_view id, const DeviceOptions& options) {
+  if (id == "auto") return open_best(options);
+  for (const Kind& kind : kKinds) {
+    if (id.substr(0, id.find(':')) != kind.id) continue;
+    if (!kind.open)
+      throw Error("device '{}' is {}; choose 'auto' or another of these:{}", id, not_built(kind.id),
                   device_list());
-    return c.open(number_of(id), options);
+    return kind.open(id, options);
   }
   throw Error("there is no device '{}'; choose 'auto' or one of these:{}", id, device_list());
 }

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/backend.h"
+
+namespace tapeline {
+
+/// Whatever Vulkan devices there are, GPUs first; with the reason where one cannot be used. Throws Error when
+/// there is no loader or no driver at all.
+struct VulkanEntry {
+  DeviceInfo info;
+  bool is_gpu = false;  // not software on the processor
+  std::string reason;   // empty: usable
+};
+std::vector<VulkanEntry> list_vulkan();
+
+/// Opens "vulkan" (the first GPU, or the first device where there is none), "vulkan:1", or "vulkan:NAME", any
+/// part of the name of a device. Throws Error, listing what there is, on any other.
+std::shared_ptr<Backend> open_vulkan(std::string_view id);
+
+/// What the validation layer has said since the last call; always nothing unless TAPELINE_VULKAN_VALIDATION=1
+/// and a device is open.
+std::vector<std::string> take_vulkan_messages();
+
+}  // namespace tapeline

@@ -1,0 +1,38 @@
+#include "backends/vulkan/axes.h"
+#include "backends/vulkan/kernels.h"
+#include "shaders/copy.spv.h"
+
+namespace tapeline::vulkan {
+namespace {
+
+constexpr Shader kCopy{"copy", copy_spv};
+
+struct Push {
+  std::uint32_t count;
+  std::int32_t from_start, to_start;
+  std::array<std::uint32_t, Shape::kMaxRank> extents;
+  std::array<std::int32_t, Shape::kMaxRank> from_strides, to_strides;
+};
+
+}  // namespace
+
+void plan(const Copy& k, Plan& plan) {
+  if (k.accumulate) require_f32(k.output);
+  count_of(k.input), count_of(k.output);  // must be countable
+  Axes<2> axes;
+  for (int i = 0; i < k.box.rank(); ++i) {
+    const auto axis = static_cast<std::size_t>(i);
+    axes.add(k.box[i], {k.input_strides[axis], k.output_strides[axis]});
+  }
+  const Push push{narrow(k.box.elements()),
+                  static_cast<std::int32_t>(k.input_start),
+                  static_cast<std::int32_t>(k.output_start),
+                  axes.extents,
+                  axes.strides[0],
+                  axes.strides[1]};
+  plan.dispatch(kCopy, {in(k.input), both(k.output)}, push, one_each(k.box.elements()),
+                {static_cast<std::uint32_t>(size_of(k.output.dtype)), static_cast<std::uint32_t>(axes.rank),
+                 k.accumulate});
+}
+
+}  // namespace tapeline::vulkan

@@ -1,0 +1,40 @@
+#pragma once
+
+// What the kernel files of this folder define: each appends its dispatches to the plan. Shapes are NHWC, and
+// everything has been checked, but the element types: only f32 is computed in.
+
+#include "backends/vulkan/plan.h"
+
+namespace tapeline::vulkan {
+
+void plan(const ActivationForward&, Plan&);
+void plan(const ActivationBackward&, Plan&);
+void plan(const BatchNormTraining&, Plan&);
+void plan(const BatchNormInference&, Plan&);
+void plan(const BatchNormBackward&, Plan&);
+void plan(const Cast&, Plan&);
+void plan(const Conv2dForward&, Plan&);
+void plan(const Conv2dBackwardInput&, Plan&);
+void plan(const Conv2dBackwardWeight&, Plan&);
+void plan(const Copy&, Plan&);
+void plan(const CtcLoss&, Plan&);
+void plan(const Dropout&, Plan&);
+void plan(const Binary&, Plan&);
+void plan(const Unary&, Plan&);
+void plan(const Fill&, Plan&);
+void plan(const Gemm&, Plan&);
+void plan(const LogSoftmaxForward&, Plan&);
+void plan(const LogSoftmaxBackward&, Plan&);
+void plan(const LstmForward&, Plan&);
+void plan(const LstmBackward&, Plan&);
+void plan(const MaskColumns&, Plan&);
+void plan(const MaxPool2dForward&, Plan&);
+void plan(const MaxPool2dBackward&, Plan&);
+void plan(const GlobalNorm&, Plan&);
+void plan(const SgdStep&, Plan&);
+void plan(const AdamStep&, Plan&);
+void plan(const RmsPropStep&, Plan&);
+void plan(const AdadeltaStep&, Plan&);
+void plan(const Reduce&, Plan&);
+
+}  // namespace tapeline::vulkan

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/vulkan/instance.h"
+
+namespace tapeline::vulkan {
+
+/// A device as the driver lists it.
+struct PhysicalDevice {
+  VkPhysicalDevice handle = VK_NULL_HANDLE;
+  std::string id;      // "vulkan:0"
+  std::string name;    // "llvmpipe (LLVM 15.0.6, 256 bits)"
+  std::string about;   // its type, driver, subgroups and extensions, for people
+  std::string reason;  // why it cannot be used; empty where it can
+  VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
+  VkPhysicalDeviceLimits limits{};
+  std::size_t memory = 0;  // bytes of the largest heap that is the device's own
+  std::uint32_t queue_family = 0;
+};
+
+/// All that the driver lists, usable or not.
+std::vector<PhysicalDevice> list_devices(const Instance& instance);
+
+/// An open device with one queue for computing and copying.
+class LogicalDevice {
+ public:
+  LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice physical);
+  ~LogicalDevice();
+  LogicalDevice(const LogicalDevice&) = delete;
+  LogicalDevice& operator=(const LogicalDevice&) = delete;
+
+  VkDevice handle() const { return handle_; }
+  VkQueue queue() const { return queue_; }
+  const PhysicalDevice& physical() const { return physical_; }
+  const std::string& id() const { return physical_.id; }
+  const VkPhysicalDeviceLimits& limits() const { return physical_.limits; }
+  Instance& instance() const { return *instance_; }
+  /// A processor that plays a GPU: registers are what it has, and shared memory gains nothing.
+  bool is_cpu() const { return physical_.type == VK_PHYSICAL_DEVICE_TYPE_CPU; }
+  /// Memory type for tensors, and whether the host sees it (then it is written and read in place).
+  std::uint32_t tensor_memory() const { return tensor_memory_; }
+  bool unified() const { return unified_; }
+  /// Memory type for what travels between host and device.
+  std::uint32_t staging_memory() const { return staging_memory_; }
+
+  void check(VkResult result, std::string_view what) const { vulkan::check(result, id(), what); }
+
+ private:
+  void choose_memory();
+
+  std::shared_ptr<Instance> instance_;
+  PhysicalDevice physical_;
+  VkDevice handle_ = VK_NULL_HANDLE;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  std::uint32_t tensor_memory_ = 0, staging_memory_ = 0;
+  bool unified_ = false;
+};
+
+}  // namespace tapeline::vulkan

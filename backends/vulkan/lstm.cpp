@@ -1,0 +1,90 @@
+// A workgroup for each few sequences of one direction; their states stay in its shared memory.
+
+#include <algorithm>
+
+#include "backends/vulkan/kernels.h"
+#include "backends/vulkan/slabs.h"
+#include "engine/error.h"
+#include "shaders/lstm_backward.spv.h"
+#include "shaders/lstm_backward_weight.spv.h"
+#include "shaders/lstm_forward.spv.h"
+#include "shaders/sum_slabs.spv.h"
+
+namespace tapeline::vulkan {
+namespace {
+
+constexpr Shader kForward{"lstm_forward", lstm_forward_spv};
+constexpr Shader kBackward{"lstm_backward", lstm_backward_spv};
+constexpr Shader kBackwardWeight{"lstm_backward_weight", lstm_backward_weight_spv};
+constexpr Shader kSumSlabs{"sum_slabs", sum_slabs_spv};
+
+struct Push {
+  std::uint32_t batch, steps, directions, reverse;
+};
+struct WeightPush {
+  std::uint32_t batch, steps, directions, hidden, reverse, slab, slabs;
+};
+struct SumPush {
+  std::uint32_t count, slabs, first_count, second_count;
+};
+
+struct Work {
+  Push push;
+  std::uint32_t hidden, together;  // sequences of a workgroup
+  Grid grid;
+};
+
+Work work_of(const LstmGeometry& g, const Plan& plan) {
+  const VkPhysicalDeviceLimits& limits = plan.device().limits();
+  Work work;
+  work.push = {narrow(g.batch), narrow(g.steps), narrow(g.directions), g.reverse};
+  work.hidden = narrow(g.hidden);
+  // Several sequences share each weight that is read; a GPU has too many processors for many of them.
+  const std::uint32_t bytes = 6 * work.hidden * sizeof(float),
+                      room = limits.maxComputeSharedMemorySize / bytes;
+  if (room == 0)
+    throw Error(
+        "an LSTM of {} units needs {} bytes of shared memory, and the device has {}; use a smaller one, or "
+        "the device 'cpu'",
+        g.hidden, bytes, limits.maxComputeSharedMemorySize);
+  work.together = std::min(room, plan.device().is_cpu() ? 4u : 1u);
+  const std::uint32_t lanes =
+      std::min({limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0], 256u});
+  work.grid = {std::uint64_t{(work.push.batch + work.together - 1) / work.together} * work.push.directions,
+               std::min(lanes, std::max(8u, (work.hidden + 7) / 8 * 8))};
+  return work;
+}
+
+}  // namespace
+
+void plan(const LstmForward& k, Plan& plan) {
+  require_f32(k.output);
+  count_of(k.gates_in), count_of(k.w_hh);
+  const Work work = work_of(k.geometry, plan);
+  plan.dispatch(kForward,
+                {in(k.gates_in), in(k.w_hh), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
+                work.push, work.grid, {work.together, work.hidden, bool(k.frames), bool(k.gates)});
+}
+
+void plan(const LstmBackward& k, Plan& plan) {
+  require_f32(k.output);
+  count_of(k.grad_gates_in), count_of(k.w_hh);
+  const Work work = work_of(k.geometry, plan);
+  plan.dispatch(kBackward,
+                {in(k.w_hh), in(k.frames), in(k.gates), in(k.cells), in(k.grad_output), out(k.grad_gates_in)},
+                work.push, work.grid, {work.together, work.hidden, bool(k.frames)});
+  if (!k.grad_w_hh) return;
+
+  const std::uint32_t weights = count_of(k.grad_w_hh);
+  const Slabs slabs = cut(work.push.batch, 4);
+  const Place partial = plan.scratch(std::size_t{weights} * slabs.count * sizeof(float));
+  const std::int64_t blocks = std::int64_t{work.push.directions} * ((work.hidden + 3) / 4) * work.hidden;
+  plan.dispatch(kBackwardWeight, {in(k.output), in(k.grad_gates_in), out(partial)},
+                WeightPush{work.push.batch, work.push.steps, work.push.directions, work.hidden,
+                           work.push.reverse, slabs.size, slabs.count},
+                one_each(blocks * slabs.count));
+  plan.dispatch(kSumSlabs, {in(partial), out(k.grad_w_hh), out(Place{})},
+                SumPush{weights, slabs.count, weights, 0}, one_each(weights));
+}
+
+}  // namespace tapeline::vulkan

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backends/vulkan/plan.h"
+
+namespace tapeline::vulkan {
+
+/// What a dispatch needs of the driver: compiled shaders and the layouts of their operands.
+class Pipelines {
+ public:
+  explicit Pipelines(std::shared_ptr<LogicalDevice> device);
+  ~Pipelines();
+  Pipelines(const Pipelines&) = delete;
+  Pipelines& operator=(const Pipelines&) = delete;
+
+  struct Layout {
+    VkDescriptorSetLayout set = VK_NULL_HANDLE;
+    VkPipelineLayout pipeline = VK_NULL_HANDLE;
+  };
+  /// For so many operands.
+  const Layout& layout(std::size_t operands) const { return layouts_[operands]; }
+  /// A little memory that nobody writes.
+  const Buffer& nothing() const { return nothing_; }
+  VkPipeline pipeline(const Dispatch& dispatch);
+  /// Builds those of them that are missing, on several threads.
+  void build(const std::vector<Dispatch>& dispatches);
+
+ private:
+  struct Key {
+    const Shader* shader;
+    std::vector<std::uint32_t> constants;
+    auto operator<=>(const Key&) const = default;
+  };
+  VkPipeline create(const Dispatch& dispatch) const;
+
+  std::shared_ptr<LogicalDevice> device_;
+  Buffer nothing_;
+  std::array<Layout, Dispatch::kMostOperands + 1> layouts_{};
+  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  std::map<Key, VkPipeline> pipelines_;
+};
+
+}  // namespace tapeline::vulkan

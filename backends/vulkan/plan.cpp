@@ -1,0 +1,74 @@
+#include "backends/vulkan/plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "backends/vulkan/kernels.h"
+#include "engine/error.h"
+
+namespace tapeline::vulkan {
+
+void Plan::add(const Kernel& kernel) {
+  kernel_ = tapeline::name_of(kernel);
+  scratch_used_ = 0;
+  try {
+    std::visit([this](const auto& k) { plan(k, *this); }, kernel);
+  } catch (const std::exception& error) {
+    throw Error("{}: kernel {}: {}", device_.id(), kernel_, error.what());
+  }
+}
+
+Place Plan::scratch(std::size_t bytes) {
+  bytes = (bytes + 255) / 256 * 256;
+  if (scratch_blocks_.empty() || scratch_used_ + bytes > scratch_blocks_.back()->bytes) {
+    scratch_blocks_.push_back(memory_->allocate(bytes));
+    scratch_used_ = 0;
+  }
+  const Place& block = static_cast<const MemoryBlock&>(*scratch_blocks_.back()).place();
+  const Place place{block.buffer, block.offset + scratch_used_, bytes};
+  scratch_used_ += bytes;
+  return place;
+}
+
+Dispatch& Plan::append(const Shader& shader, std::initializer_list<Operand> operands, const Grid& grid,
+                       std::initializer_list<std::uint32_t> constants) {
+  const VkPhysicalDeviceLimits& limits = device_.limits();
+  for (const Operand& operand : operands) {
+    if (operand.place.bytes > limits.maxStorageBufferRange)
+      throw Error("an operand has {} bytes, and this device's kernels reach {}; use a smaller batch or image",
+                  operand.place.bytes, limits.maxStorageBufferRange);
+    if (operand.place.offset % limits.minStorageBufferOffsetAlignment != 0)
+      throw Error("an operand begins at byte {}, and this device takes multiples of {}; copy it first",
+                  operand.place.offset, limits.minStorageBufferOffsetAlignment);
+  }
+  Dispatch made;
+  made.shader = &shader;
+  made.kernel = kernel_;
+  made.operand_count = operands.size();
+  std::copy(operands.begin(), operands.end(), made.operands.begin());
+  made.constants[0] = grid.local;
+  std::copy(constants.begin(), constants.end(), made.constants.begin() + 1);
+  made.constant_count = constants.size() + 1;
+  made.groups = grid.groups;
+  dispatches_.push_back(made);
+  return dispatches_.back();
+}
+
+Grid one_each(std::int64_t count, std::uint32_t local) {
+  return {(static_cast<std::uint64_t>(count) + local - 1) / local, local};
+}
+
+std::uint32_t narrow(std::int64_t value) {
+  if (value < 0 || value > std::numeric_limits<std::uint32_t>::max())
+    throw Error("{} elements are more than this backend counts in one operand (2^32); use a smaller batch",
+                value);
+  return static_cast<std::uint32_t>(value);
+}
+
+void require_f32(const View& view) {
+  if (view && view.dtype != DType::f32)
+    throw Error("operands are {}, and GPUs compute in f32 here: cast them, or choose the device 'cpu'",
+                tapeline::name_of(view.dtype));
+}
+
+}  // namespace tapeline::vulkan

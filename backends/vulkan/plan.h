@@ -1,0 +1,119 @@
+#pragma once
+
+// What a kernel becomes: a few dispatches of shaders, as values. A plan knows nothing of command buffers, so
+// the shaders of a whole program can be looked up, and built, before any of it is encoded.
+
+#include <array>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "backends/vulkan/memory.h"
+#include "engine/kernels/kernel.h"
+
+namespace tapeline::vulkan {
+
+/// SPIR-V that was compiled in. Its address identifies it.
+struct Shader {
+  std::string_view name;
+  std::span<const std::uint32_t> code;
+};
+
+/// A storage buffer of a dispatch. What is read and written through one buffer is `out`, with `reads` set.
+struct Operand {
+  Place place;
+  bool reads = false, writes = false;
+};
+inline Operand in(const Place& place) { return {place, true, false}; }
+inline Operand out(const Place& place) { return {place, false, true}; }
+inline Operand both(const Place& place) { return {place, true, true}; }
+inline Operand in(const View& view) { return in(place_of(view)); }
+inline Operand out(const View& view) { return out(place_of(view)); }
+inline Operand both(const View& view) { return both(place_of(view)); }
+
+/// Invocations are counted in one dimension; a workgroup has `local` of them.
+struct Grid {
+  std::uint64_t groups = 0;
+  std::uint32_t local = 64;
+};
+
+struct Dispatch {
+  static constexpr std::size_t kMostOperands = 8, kMostPush = 128, kMostConstants = 8;
+
+  const Shader* shader = nullptr;
+  std::string_view kernel;  // for messages
+  std::array<Operand, kMostOperands> operands{};
+  std::size_t operand_count = 0;
+  std::array<std::uint32_t, kMostConstants>
+      constants{};  // specialisation constant i; the first is Grid::local
+  std::size_t constant_count = 0;
+  std::array<std::byte, kMostPush> push{};
+  std::uint32_t push_bytes = 0;
+  std::uint64_t groups = 0;
+  double flops = 0;
+};
+
+class Plan {
+ public:
+  Plan(const LogicalDevice& device, std::shared_ptr<Memory> memory)
+      : device_(device), memory_(std::move(memory)) {}
+
+  /// Appends the dispatches of one kernel. Throws Error, naming device and kernel, where the device cannot do
+  /// it.
+  void add(const Kernel& kernel);
+
+  const std::vector<Dispatch>& dispatches() const { return dispatches_; }
+  /// What kernels compute with between their dispatches; as long as the plan may run, it must be held.
+  const std::vector<std::shared_ptr<Block>>& scratch_blocks() const { return scratch_blocks_; }
+
+  // For the kernels.
+
+  const LogicalDevice& device() const { return device_; }
+  /// Memory for this kernel's own use, uninitialised. The kernels of a plan share it one after the other.
+  Place scratch(std::size_t bytes);
+  /// `push` is a struct of 32-bit values, as the shader declares it. Nothing is done where there are no
+  /// groups.
+  template <typename Push>
+  void dispatch(const Shader& shader, std::initializer_list<Operand> operands, const Push& push,
+                const Grid& grid, std::initializer_list<std::uint32_t> constants = {}) {
+    static_assert(std::is_trivially_copyable_v<Push> && sizeof(Push) <= Dispatch::kMostPush);
+    Dispatch& made = append(shader, operands, grid, constants);
+    std::memcpy(made.push.data(), &push, sizeof push);
+    made.push_bytes = sizeof push;
+  }
+
+ private:
+  Dispatch& append(const Shader& shader, std::initializer_list<Operand> operands, const Grid& grid,
+                   std::initializer_list<std::uint32_t> constants);
+
+  const LogicalDevice& device_;
+  std::shared_ptr<Memory> memory_;
+  std::string_view kernel_;
+  std::vector<Dispatch> dispatches_;
+  std::vector<std::shared_ptr<Block>> scratch_blocks_;
+  std::size_t scratch_used_ = 0;
+};
+
+/// A grid with an invocation for each of `count` things.
+Grid one_each(std::int64_t count, std::uint32_t local = 64);
+
+/// Throws where `value` is beyond 32 bits, which is what shaders count with.
+std::uint32_t narrow(std::int64_t value);
+
+/// Elements of a view, in 32 bits.
+inline std::uint32_t count_of(const View& view) { return narrow(view.elements()); }
+
+/// An enumerator as shaders know it.
+template <typename Enum>
+constexpr std::uint32_t number(Enum value) {
+  return static_cast<std::uint32_t>(value);
+}
+
+/// Throws unless the view, if present, holds f32, the one type that this backend computes in.
+void require_f32(const View& view);
+
+}  // namespace tapeline::vulkan
