@@ -2,7 +2,9 @@
 // Exit status: 0 done, 1 failed, 2 not understood, 130 interrupted.
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <new>
 
 #include "apps/commands/commands.h"
 
@@ -19,6 +21,21 @@ constexpr tapeline::Command kCommands[] = {
     {"profile", "Show where the time goes, kernel by kernel", tapeline::define_profile},
 };
 
+constexpr const char* kOutOfMemory = "out of memory; a smaller --batch may help";
+
+/// Libraries that we use run out of memory in functions that promise not to throw, which ends the program
+/// here.
+[[noreturn]] void end_without_memory() {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "tapeline: %s\n", kOutOfMemory);
+    std::_Exit(1);
+  } catch (...) {
+  }
+  std::abort();
+}
+
 int fail(const char* what, int status) {
   fmt::print(stderr, "tapeline: {}\n", what);
   return status;
@@ -27,6 +44,7 @@ int fail(const char* what, int status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_terminate(end_without_memory);
   try {
     const int status = tapeline::run_command_line(argc, argv, kCommands);
     if (std::fflush(stdout) != 0 || std::ferror(stdout))
@@ -35,7 +53,7 @@ int main(int argc, char** argv) {
   } catch (const tapeline::UsageError& error) {
     return fail(error.what(), 2);
   } catch (const std::bad_alloc&) {
-    return fail("out of memory; a smaller --batch may help", 1);
+    return fail(kOutOfMemory, 1);
   } catch (const std::exception& error) {
     return fail(error.what(), 1);
   }

@@ -80,11 +80,14 @@ BackendPtr open_best_cuda(const DeviceOptions&) { return open_cuda_number(0); }
 
 std::vector<DeviceEntry> list_cuda(const DeviceOptions&) {
   std::vector<DeviceEntry> entries;
-  for (int number = 0; number < count_cuda_devices(); ++number) {
+  const int count = count_cuda_devices();
+  for (int number = 0; number < count; ++number) {
     try {
       entries.push_back({open_cuda_number(number)->describe(), true, {}});
     } catch (const Error& error) {
-      entries.push_back({{.id = fmt::format("cuda:{}", number), .name = "NVIDIA GPU"}, false, error.what()});
+      entries.push_back({{.id = count > 1 ? fmt::format("cuda:{}", number) : "cuda", .name = "NVIDIA GPU"},
+                         false,
+                         error.what()});
     }
   }
   return entries;

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdlib>
 #include <fstream>
+#include <new>
 
 #include "engine/error.h"
 
@@ -112,8 +113,12 @@ void BlockCache::give_back(void* memory, std::size_t size) {
     std::free(memory);
     return;
   }
-  free_[size].push_back(memory);
-  cached_ += size;
+  try {
+    free_[size].push_back(memory);
+    cached_ += size;
+  } catch (const std::bad_alloc&) {  // called by destructors
+    std::free(memory);
+  }
 }
 
 void BlockCache::trim() {
