@@ -154,12 +154,13 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, const
         smaller(ceil_div(rows * width * larger(inner, 1), kTaskWork), 4 * context.pool.threads());
     const std::int64_t full_blocks = ceil_div(rows, kBlockRows);
     const std::int64_t column_parts = smaller(panels, ceil_div(wanted, full_blocks));
-    const std::int64_t height =
-        round_up(ceil_div(rows, larger(full_blocks, ceil_div(wanted, column_parts))), kTileRows);
-    const std::int64_t row_parts = ceil_div(rows, height);
+    const std::int64_t tiles = ceil_div(rows, kTileRows);
+    const std::int64_t row_parts = smaller(tiles, larger(full_blocks, ceil_div(wanted, column_parts)));
 
     context.pool.parallel_for(row_parts * column_parts, 1, [&](std::int64_t task, std::int64_t) {
-      const std::int64_t row = task / column_parts * height, count = smaller(height, rows - row);
+      const std::int64_t row = tiles * (task / column_parts) / row_parts * kTileRows;
+      const std::int64_t next_row = tiles * (task / column_parts + 1) / row_parts * kTileRows;
+      const std::int64_t count = smaller(next_row, rows) - row;
       const std::int64_t part = task % column_parts;
       const std::int64_t from = panels * part / column_parts, to = panels * (part + 1) / column_parts;
       const std::int64_t column = from * kTileColumns, end = smaller(to * kTileColumns, width);

@@ -115,12 +115,16 @@ template <Layout kLayout>
                                              std::int64_t ldb, std::int64_t panel_stride, float* const* c,
                                              std::int64_t column, Finish finish) {
   const std::int64_t tiles = (row_count + kTileRows - 1) / kTileRows;
+  // All of about the same height, and even as the compiled tiles are.
+  const auto first_row = [=](std::int64_t t) {
+    return t == tiles ? row_count : (row_count * t / tiles + 1) / 2 * 2;
+  };
   for (std::int64_t j = 0; j < column_count; j += kTileColumns) {
     const int columns = static_cast<int>(column_count - j < kTileColumns ? column_count - j : kTileColumns);
     const float* panel = b + j / kTileColumns * panel_stride;
-    for (std::int64_t t = 0; t < tiles; ++t) {  // all of about the same height
-      const std::int64_t first = row_count * t / tiles;
-      const int rows = static_cast<int>(row_count * (t + 1) / tiles - first);
+    for (std::int64_t t = 0; t < tiles; ++t) {
+      const std::int64_t first = first_row(t);
+      const int rows = static_cast<int>(first_row(t + 1) - first);
       const Tile tile = columns > kWidth ? tile_for<2, kLayout>(rows) : tile_for<1, kLayout>(rows);
       tile(inner, a + first * (kLayout == Layout::by_rows ? kRowStride : 1), lda, panel, ldb, c + first,
            column + j, rows, columns, finish);
