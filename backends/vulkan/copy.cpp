@@ -35,4 +35,15 @@ void plan(const Copy& k, Plan& plan) {
                  k.accumulate});
 }
 
+void plan_turn(const Operand& from, const Operand& to, std::int64_t count, std::int64_t rows,
+               std::int64_t columns, Plan& plan) {
+  Axes<2> axes;
+  axes.add(count, {rows * columns, rows * columns});
+  axes.add(columns, {1, rows});
+  axes.add(rows, {columns, 1});
+  const Push push{narrow(count * rows * columns), 0, 0, axes.extents, axes.strides[0], axes.strides[1]};
+  plan.dispatch(kCopy, {from, to}, push, one_each(push.count),
+                {4, static_cast<std::uint32_t>(axes.rank), false});
+}
+
 }  // namespace tapeline::vulkan
