@@ -1,4 +1,5 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 // Eight positions by eight channels of the output an invocation, in registers alone: each weight that is read
@@ -50,7 +51,7 @@ void main() {
   ivec2 at[kTile];
   uint image[kTile];
   vec4 sum_left[kTile], sum_right[kTile];
-  for (uint p = 0u; p < kTile; ++p) {
+  [[unroll]] for (uint p = 0u; p < kTile; ++p) {
     const uint position = min(first + p, positions - 1u);
     at[p] = ivec2(position / out_width % out_height, position % out_width);
     image[p] = position / (out_width * out_height) * in_height;
@@ -61,7 +62,7 @@ void main() {
     for (int j = 0; j < window_width; ++j) {
       uint from[kTile];
       bool there[kTile];
-      for (uint p = 0u; p < kTile; ++p) {
+      [[unroll]] for (uint p = 0u; p < kTile; ++p) {
         const ivec2 pixel = source(at[p], i, j);
         there[p] = pixel.x >= 0;
         from[p] = there[p] ? ((image[p] + uint(pixel.x)) * in_width + uint(pixel.y)) * in_channels : 0u;
@@ -70,14 +71,14 @@ void main() {
       if (kFours) {
         for (uint c = 0u; c < in_channels; c += 4u) {
           vec4 value[kTile];
-          for (uint p = 0u; p < kTile; ++p) {
+          [[unroll]] for (uint p = 0u; p < kTile; ++p) {
             const vec4 loaded = x4[(from[p] + (there[p] ? c : 0u)) / 4u];
             value[p] = there[p] ? loaded : vec4(0.0);
           }
-          for (uint k = 0u; k < 4u; ++k) {
+          [[unroll]] for (uint k = 0u; k < 4u; ++k) {
             const uint row = w + (c + k) * fours;
             const vec4 w_left = weight[row + left], w_right = weight[row + right];
-            for (uint p = 0u; p < kTile; ++p) {
+            [[unroll]] for (uint p = 0u; p < kTile; ++p) {
               sum_left[p] = fma(vec4(value[p][k]), w_left, sum_left[p]);
               sum_right[p] = fma(vec4(value[p][k]), w_right, sum_right[p]);
             }
@@ -87,7 +88,7 @@ void main() {
         for (uint c = 0u; c < in_channels; ++c) {
           const uint row = w + c * fours;
           const vec4 w_left = weight[row + left], w_right = weight[row + right];
-          for (uint p = 0u; p < kTile; ++p) {
+          [[unroll]] for (uint p = 0u; p < kTile; ++p) {
             const float loaded = x[from[p] + (there[p] ? c : 0u)];
             const float value = there[p] ? loaded : 0.0;
             sum_left[p] = fma(vec4(value), w_left, sum_left[p]);

@@ -1,4 +1,5 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 // As conv2d_backward_weight.comp, eight input channels by eight output channels an invocation, in registers;
@@ -27,7 +28,7 @@ void main() {
   const int j = int(row / row_blocks) % window_width, i = int(row / row_blocks) / window_width;
 
   vec4 sum_left[8], sum_right[8];
-  for (uint k = 0u; k < 8u; ++k) sum_left[k] = sum_right[k] = vec4(0.0);
+  [[unroll]] for (uint k = 0u; k < 8u; ++k) sum_left[k] = sum_right[k] = vec4(0.0);
   const uint end = min((s + 1u) * slab, batch * out_height * out_width);
   for (uint p = s * slab; p < end; ++p) {
     const int u = int(p % out_width) * stride_w - pad_left + j * dilation_w;
@@ -41,7 +42,7 @@ void main() {
       sum_right[0] += g_right;
     } else if (kFours) {
       const vec4 a = x4[pixel * (in_channels / 4u) + low], b = x4[pixel * (in_channels / 4u) + high];
-      for (uint k = 0u; k < 4u; ++k) {
+      [[unroll]] for (uint k = 0u; k < 4u; ++k) {
         sum_left[k] = fma(vec4(a[k]), g_left, sum_left[k]);
         sum_right[k] = fma(vec4(a[k]), g_right, sum_right[k]);
         sum_left[k + 4u] = fma(vec4(b[k]), g_left, sum_left[k + 4u]);

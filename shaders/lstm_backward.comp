@@ -1,4 +1,5 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 // The way back through lstm_forward.comp, with the same workgroups: at each step the gradients of the gates,
@@ -29,7 +30,7 @@ void main() {
   if (first >= batch) return;
   const bool backward = directions == 2u ? d == 1u : reverse != 0u;
   uint length[kBatch], longest = 0u;
-  for (uint b = 0u; b < kBatch; ++b) {
+  [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
     length[b] = first + b >= batch ? 0u : kFrames ? uint(clamp(frames[first + b], 0, int(steps))) : steps;
     longest = max(longest, length[b]);
   }
@@ -38,7 +39,7 @@ void main() {
 
   for (uint step = longest; step-- > 0u;) {
     for (uint u = lane(); u < kHidden; u += lanes())
-      for (uint b = 0u; b < kBatch; ++b) {
+      [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
         const uint to = b * 4u * kHidden + u;
         if (step >= length[b]) {
           for (uint k = 0u; k < 4u; ++k) grads[to + k * kHidden] = 0.0;
@@ -64,20 +65,20 @@ void main() {
     barrier();
     for (uint u = lane(); u < kHidden; u += lanes()) {
       vec4 sum[kBatch];
-      for (uint b = 0u; b < kBatch; ++b) sum[b] = vec4(0.0);
+      [[unroll]] for (uint b = 0u; b < kBatch; ++b) sum[b] = vec4(0.0);
       for (uint q = 0u; q < kHidden; ++q) {
         const vec4 w = w_hh[(d * kHidden + u) * kHidden + q];
-        for (uint b = 0u; b < kBatch; ++b) {
+        [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
           const uint at = (b * kHidden + q) * 4u;
           sum[b] = fma(w, vec4(grads[at], grads[at + 1u], grads[at + 2u], grads[at + 3u]), sum[b]);
         }
       }
-      for (uint b = 0u; b < kBatch; ++b) dh[b * kHidden + u] = (sum[b].x + sum[b].y) + (sum[b].z + sum[b].w);
+      [[unroll]] for (uint b = 0u; b < kBatch; ++b) dh[b * kHidden + u] = (sum[b].x + sum[b].y) + (sum[b].z + sum[b].w);
     }
     barrier();
   }
 
-  for (uint b = 0u; b < kBatch; ++b)
+  [[unroll]] for (uint b = 0u; b < kBatch; ++b)
     for (uint t = length[b]; t < steps && first + b < batch; ++t)
       for (uint i = lane(); i < 4u * kHidden; i += lanes())
         dgates[(((first + b) * steps + t) * directions + d) * 4u * kHidden + i] = 0.0;

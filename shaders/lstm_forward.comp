@@ -1,4 +1,5 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 // Whole sequences in one dispatch: a workgroup keeps kBatch sequences of one direction to itself, so that
@@ -30,7 +31,7 @@ void main() {
   if (first >= batch) return;
   const bool backward = directions == 2u ? d == 1u : reverse != 0u;
   uint length[kBatch], longest = 0u;
-  for (uint b = 0u; b < kBatch; ++b) {
+  [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
     length[b] = first + b >= batch ? 0u : kFrames ? uint(clamp(frames[first + b], 0, int(steps))) : steps;
     longest = max(longest, length[b]);
   }
@@ -40,20 +41,20 @@ void main() {
   for (uint step = 0u; step < longest; ++step) {
     for (uint q = lane(); q < kHidden; q += lanes()) {
       vec4 sum[kBatch];
-      for (uint b = 0u; b < kBatch; ++b) {
+      [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
         const uint t = backward ? length[b] - 1u - step : step;
         sum[b] = step < length[b] ? gates_in[(((first + b) * steps + t) * directions + d) * kHidden + q] : vec4(0.0);
       }
       for (uint u = 0u; u < kHidden; ++u) {
         const vec4 w = w_hh[(d * kHidden + u) * kHidden + q];
-        for (uint b = 0u; b < kBatch; ++b) sum[b] = fma(vec4(h[b * kHidden + u]), w, sum[b]);
+        [[unroll]] for (uint b = 0u; b < kBatch; ++b) sum[b] = fma(vec4(h[b * kHidden + u]), w, sum[b]);
       }
-      for (uint b = 0u; b < kBatch; ++b)
+      [[unroll]] for (uint b = 0u; b < kBatch; ++b)
         for (uint k = 0u; k < 4u; ++k) sums[(b * kHidden + q) * 4u + k] = sum[b][k];
     }
     barrier();
     for (uint u = lane(); u < kHidden; u += lanes())
-      for (uint b = 0u; b < kBatch; ++b) {
+      [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
         if (step >= length[b]) continue;
         const uint t = backward ? length[b] - 1u - step : step;
         const uint at = ((first + b) * steps + t) * directions + d, from = b * 4u * kHidden + u;
@@ -76,7 +77,7 @@ void main() {
   }
 
   // Past a sequence's end everything is zero.
-  for (uint b = 0u; b < kBatch; ++b)
+  [[unroll]] for (uint b = 0u; b < kBatch; ++b)
     for (uint t = length[b]; t < steps && first + b < batch; ++t) {
       const uint at = ((first + b) * steps + t) * directions + d;
       for (uint u = lane(); u < kHidden; u += lanes()) {
