@@ -127,6 +127,15 @@ struct PlainMath {
   }
 };
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+// These cards' matrix units lack bf16 and tf32; the backend does not launch this there.
+struct Tf32;
+struct Bf16;
+struct Fp16;
+template <typename Type>
+struct MatrixMath : PlainMath<float, 128, 64> {};
+#else
+
 /// What the matrix units take, and how a float becomes it.
 struct Tf32 {
   using Shared = float;
@@ -201,6 +210,7 @@ struct MatrixMath {
       }
   }
 };
+#endif
 
 template <typename Math, typename A, typename B, typename Store>
 __global__ void __launch_bounds__(kThreads) multiply_tiles(GemmSizes sizes, A a, B b, Store store) {
