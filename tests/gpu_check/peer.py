@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch on this machine's first CUDA device: the networks of tests/benchmarks/compare.py and some of their parts alone.
+"""PyTorch on this machine's first CUDA device: the networks of tests/benchmarks and some of their parts alone.
 
 Each is tried with f32, bf16 autocast, channels_last, torch.compile (CUDA graphs) and cuDNN's own search; the best counts.
 Prints Markdown.
@@ -11,8 +11,11 @@ import sys
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "benchmarks"))
-from compare import torch_network  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "benchmarks", "peers"))
+import networks  # noqa: E402
+
+CLASSES = 37  # 0-9, a-z and the blank
+NETWORKS = {"captcha": (networks.captcha, 60, 180), "crnn-body": (networks.crnn_body, 32, 100)}
 
 
 def median_ms(work, repetitions=30):
@@ -30,14 +33,15 @@ def median_ms(work, repetitions=30):
 
 
 def network_step(preset, mode, batch, bf16, layout, compiled):
-    net, (height, width), classes = torch_network(preset)
+    make, height, width = NETWORKS[preset]
+    net = make(CLASSES)
     images = torch.randn(batch, 1, height, width, device="cuda")
     net = net.cuda().train(mode == "train")
     if layout == "channels_last":
         net, images = net.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
     forward = torch.compile(net, mode="max-autotune") if compiled else net
     optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
-    targets = torch.randint(1, classes, (batch, 5), device="cuda")
+    targets = torch.randint(1, CLASSES, (batch, 5), device="cuda")
     lengths = torch.full((batch,), 5, device="cuda")
 
     def step():

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 report=${1:-gpu-report.md}
 logs=build/log/gpu-check
 program=build/apps/tapeline tests=build/tests/ops/op_tests
-python=${TAPELINE_BENCH_PYTHON:-.venv-bench/bin/python}
+python=${TAPELINE_BENCH_PYTHON:-build/bench-venv/bin/python}
 failures=0
 mkdir -p "$logs"
 
