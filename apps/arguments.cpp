@@ -152,7 +152,13 @@ void Arguments::positionals(const std::string& name, std::vector<std::string>& t
 
 void Arguments::examples(const std::string& lines) { app_.footer("Examples:\n" + lines); }
 
-bool Arguments::given(const std::string& name) const { return app_.get_option(name)->count() > 0; }
+// Not by app_.get_option(): it allocates in functions that may not throw.
+bool Arguments::given(const std::string& name) const {
+  for (const CLI::Option* option : std::as_const(app_).get_options())
+    for (const std::string& known : option->get_lnames())
+      if (name.size() == known.size() + 2 && name.ends_with(known)) return option->count() > 0;
+  throw Error("there is no option {}", name);
+}
 
 int run_command_line(int argc, char** argv, std::span<const Command> commands) {
   check_command(argc, argv, commands);

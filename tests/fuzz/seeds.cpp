@@ -1,0 +1,129 @@
+#include "tests/fuzz/seeds.h"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/safetensors_digests.h"
+#include "models/image/image_io.h"
+#include "models/image/stb.h"
+
+namespace tapeline {
+
+namespace {
+
+std::string with_header(std::string header, std::size_t data) {
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = header.size();
+  std::string file(sizeof length, '\0');
+  std::memcpy(file.data(), &length, sizeof length);
+  return file + header + std::string(data, '\x3f');
+}
+
+std::string checkpoint() {
+  const nlohmann::json options{{"network", "[1,20,60,1 Cl3,3,4 O1c]"},
+                               {"charset", ""},
+                               {"data", "d"},
+                               {"validate", "v"},
+                               {"batch", 4},
+                               {"seed", 1},
+                               {"optimizer", "adam"},
+                               {"learning_rate", .1},
+                               {"schedule", "constant"},
+                               {"decay", ""},
+                               {"clip", 0},
+                               {"augment", "none"}};
+  const nlohmann::json preprocess{
+      {"channels", 1}, {"height", 20}, {"max_width", 2048}, {"normalise", "per_image"}, {"width", 60}};
+  const nlohmann::json header{{"__metadata__",
+                               {{"tapeline", "1"},
+                                {"network", "[1,20,60,1 Cl3,3,4,2,2 Bn Ar Mp2,2 S1(1x0)1,3 Lfx6 O1c]"},
+                                {"charset", "0123"},
+                                {"preprocess", preprocess.dump()},
+                                {"training", nlohmann::json{{"options", options}}.dump()}}},
+                              {"a", {{"dtype", "F32"}, {"shape", {2, 2}}, {"data_offsets", {0, 16}}}}};
+  return with_header(header.dump(), 16);
+}
+
+std::vector<std::string> pictures() {
+  std::vector<std::string> result;
+  const auto append = [](void* to, void* data, int size) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
+  };
+  for (const int channels : {1, 3, 4}) {
+    std::vector<std::uint8_t> pixels(9 * 7 * static_cast<std::size_t>(channels));
+    for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * i);
+    std::string png, jpeg, bmp;
+    stbi_write_png_to_func(append, &png, 9, 7, channels, pixels.data(), 9 * channels);
+    stbi_write_jpg_to_func(append, &jpeg, 9, 7, channels, pixels.data(), 80);
+    stbi_write_bmp_to_func(append, &bmp, 9, 7, channels, pixels.data());
+    for (std::string* file : {&png, &jpeg, &bmp}) result.push_back(std::move(*file));
+  }
+  result.push_back("P5 3 2 255\nabcdef");
+  result.push_back("P6\n# note\n1 2 65535\nabcdefabcdef");
+  return result;
+}
+
+std::string tar_member(const std::string& name, const std::string& content, char type = '0') {
+  std::string header(512, '\0');
+  const auto put = [&](std::size_t at, const std::string& text) { header.replace(at, text.size(), text); };
+  const auto octal = [](std::size_t value) {
+    std::string text;
+    for (int i = 0; i < 11; ++i, value >>= 3) text.insert(text.begin(), static_cast<char>('0' + (value & 7)));
+    return text;
+  };
+  put(0, name.substr(0, 100));
+  put(124, octal(content.size()));
+  put(156, std::string(1, type));
+  put(257, std::string("ustar\00000", 8));
+  put(148, "        ");
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  put(148, octal(sum).substr(5) + '\0');
+  return header + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
+}  // namespace
+
+std::vector<std::string> fuzz_seeds(std::string_view target) {
+  if (target == "charset") return {"0123+-*()", "aé日\U0001F600"};
+  if (target == "checkpoint") return {checkpoint()};
+  if (target == "data")
+    return {"expressions?seed=7&operators=2-3&count=20", "expressions?count=9&width=60&height=20#2:-3"};
+  if (target == "labels" || target == "list")
+    return {"1.png\t1+2\r\n2.png\ta b\n",
+            "\xEF\xBB\xBF"
+            "../x.png\tx\n/etc/passwd y\n",
+            "eins\nzwei\n"};
+  if (target == "network")
+    return {"[1,20,60,1 Cl3,3,4,2,2 Bn Ar Mp2,2 S1(1x0)1,3 Lfx6 O1c]",
+            "[1,30,0,3 Cvr3,3,8,2,1,1,1 Bnp A6 Mpv3,1 Al.2 S1(1x0)1,3 (Lb x+4 I [Lrx3 Do.2]) O1c9z4]",
+            "[1,20,60,1 S1(1x0)1,3 (Lbx+4 I [Lrx3 Do.2]) O1c20z4]"};
+  if (target == "options")
+    return {"strong,rotate=5",
+            "onecycle:max=5e-3,warmup=.06",
+            "sgd:momentum=.9,nesterov",
+            "*.weight=1e-4",
+            "-400:",
+            "0.8:0.2",
+            "exponential:rate=.98,every=10000,staircase",
+            "step:at=30/60"};
+  if (target == "picture") return pictures();
+  if (target == "safetensors") {
+    std::string sealed = R"({"__metadata__":{"digest.header":")" + std::string(kNoDigest) +
+                         R"(","digest.tensors":"{}","k":"v"}})";
+    sealed.resize((sealed.size() + 7) / 8 * 8, ' ');
+    seal_header(sealed);
+    return {
+        with_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[],)"
+                    R"("data_offsets":[8,9]},"__metadata__":{"k":"v"}})",
+                    9),
+        with_header(sealed, 0)};
+  }
+  if (target == "tar")
+    return {tar_member("labels.tsv", "1.png\tx\n") + tar_member("1.png", "abc") + std::string(1024, '\0'),
+            tar_member("x", "20 path=long/name.png\n", 'x') + tar_member("y", "1") +
+                tar_member("././@LongLink", std::string(120, 'n'), 'L') + tar_member("z", "2")};
+  return {};
+}
+
+}  // namespace tapeline
