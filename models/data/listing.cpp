@@ -29,6 +29,16 @@ void for_each_line(std::string_view content, Visit visit) {
   }
 }
 
+/// A file of which so much is wrong is no list; its problems would take many times its own size.
+constexpr std::size_t kMostProblems = 100'000;
+
+void add_problem(Listing& listing, std::string where, std::string why) {
+  if (listing.problems.size() == kMostProblems)
+    throw Error("{}: {}; {} lines before it are wrong too: is this a list of labels?", where, why,
+                kMostProblems);
+  listing.problems.push_back({std::move(where), std::move(why)});
+}
+
 void add(Listing& listing, std::string file, std::string_view text, const std::string& where) {
   try {
     for (const char32_t c : decode_utf8(text))
@@ -36,7 +46,7 @@ void add(Listing& listing, std::string file, std::string_view text, const std::s
         throw Error("text: holds the control character {}: take it out", describe_character(c));
     listing.entries.push_back({std::move(file), std::string(text)});
   } catch (const Error& error) {
-    listing.problems.push_back({where, error.what()});
+    add_problem(listing, where, error.what());
   }
 }
 
@@ -57,8 +67,8 @@ Listing parse_numbered(std::string_view content, const std::string& name, const 
     if (file != file_of_number.end())
       add(listing, file->second, line, where);
     else if (!line.empty())
-      listing.problems.push_back(
-          {where, fmt::format("there is no image {0}.png, {0}.jpg, {0}.bmp or {0}.pgm", number)});
+      add_problem(listing, where,
+                  fmt::format("there is no image {0}.png, {0}.jpg, {0}.bmp or {0}.pgm", number));
   });
   return listing;
 }
@@ -104,8 +114,8 @@ Listing parse_list(std::string_view content, const std::string& name, std::strin
     auto separator = line.find('\t');
     if (separator == std::string_view::npos && spaces) separator = line.find(' ');
     if (separator == std::string_view::npos || separator == 0)
-      listing.problems.push_back(
-          {where, spaces ? "expected `path<TAB>text` or `path text`" : "expected `path<TAB>text`"});
+      add_problem(listing, where,
+                  spaces ? "expected `path<TAB>text` or `path text`" : "expected `path<TAB>text`");
     else
       add(listing, std::string(folder) + std::string(line.substr(0, separator)), line.substr(separator + 1),
           where);

@@ -149,6 +149,8 @@ TEST_CASE("bad input: lists and labels are counted and named, and the rest is us
   for (const char* name : {"a.png", "b.png", "c.png", "d.png"})
     write_bytes((folder / name).string(), png(60, 20));
   const std::string good = "a.png\t1\nb.png\t2\n";
+  std::string endless;
+  for (int i = 0; i < 100'001; ++i) endless += "x\n";
   struct Row {
     std::string name;
     std::string list;
@@ -171,6 +173,7 @@ TEST_CASE("bad input: lists and labels are counted and named, and the rest is us
       {"empty", "", "the list is empty", true},
       {"all missing", "x.png\t1\ny.png\t2\n", "none of the 2 samples can be used: 2 that cannot be read",
        true},
+      {"no list at all", endless, "100000 lines before it are wrong too", true},
       {"all bad", "x\ny\n", "expected `path<TAB>text`", true},
   };
   for (const Row& row : rows) {
