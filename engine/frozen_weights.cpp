@@ -14,25 +14,7 @@ std::vector<float> values_of(const View& view, std::size_t channels, float fallb
   return view ? Tensor(view).to_vector<float>() : std::vector<float>(channels, fallback);
 }
 
-View constant(const Device& device, const Shape& shape, const std::vector<float>& values) {
-  const Tensor tensor = Tensor::from(device, shape, values);
-  tensor.view().storage->constant = true;
-  return tensor.view();
-}
-
 }  // namespace
-
-View FrozenWeights::freeze(const View& weight) {
-  if (weight.storage->constant) return weight;
-  std::shared_ptr<Storage>& frozen = frozen_[weight.storage];
-  if (!frozen) {
-    frozen = std::make_shared<Storage>(*weight.storage);
-    frozen->constant = true;
-  }
-  View view = weight;
-  view.storage = frozen;
-  return view;
-}
 
 FrozenWeights::Folded FrozenWeights::fold(const View& weight, const View& bias,
                                           const BatchNormInference& norm) {
@@ -56,8 +38,8 @@ FrozenWeights::Folded FrozenWeights::fold(const View& weight, const View& bias,
     values[i] = static_cast<float>(double{values[i]} * factor[i % channels]);
 
   const Device& device = weight.storage->backend;
-  folded.weight = constant(device, weight.shape, values);
-  folded.bias = constant(device, {weight.shape[-1]}, new_bias);
+  folded.weight = Tensor::from(device, weight.shape, values).view();
+  folded.bias = Tensor::from(device, {weight.shape[-1]}, new_bias).view();
   return folded;
 }
 

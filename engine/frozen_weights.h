@@ -1,8 +1,7 @@
 #pragma once
 
-// The weights of a network that is not trained any more, as its programs for inference see them. What is made
-// of a weight (batch norm folded into it; whatever the device packs it into) is made once, for all programs
-// that share these.
+// The weights of a network that is not trained any more, as its programs for inference see them: batch norm
+// is folded into them, once for all programs that share these.
 
 #include <map>
 #include <memory>
@@ -15,9 +14,6 @@ namespace tapeline {
 
 class FrozenWeights {
  public:
-  /// The same memory as a constant: its values must stay as they are as long as anybody holds the result.
-  View freeze(const View& weight);
-
   struct Folded {
     View weight;  // [..., C]
     View bias;    // [C]
@@ -28,8 +24,7 @@ class FrozenWeights {
   Folded fold(const View& weight, const View& bias, const BatchNormInference& norm);
 
  private:
-  // The storages that something was made of are held, so that their addresses stay theirs.
-  std::map<std::shared_ptr<Storage>, std::shared_ptr<Storage>> frozen_;
+  // By weight and running mean. Holding these storages, it keeps their addresses theirs.
   std::map<std::tuple<std::shared_ptr<Storage>, std::shared_ptr<Storage>>, Folded> folded_;
 };
 

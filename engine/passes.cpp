@@ -252,17 +252,6 @@ void fold_batch_norm(std::vector<Kernel>& kernels, const std::unordered_set<cons
   pairs.erase_dropped();
 }
 
-void freeze_weights(std::vector<Kernel>& kernels, FrozenWeights& weights) {
-  const Pairs pairs(kernels, {});
-  const auto freeze = [&](View& view) {
-    if (view && pairs.from_outside(view)) view = weights.freeze(view);
-  };
-  for (Kernel& kernel : kernels) {
-    if (const Weighted product = as_weighted(kernel); product.weight) freeze(*product.weight);
-    if (auto* k = std::get_if<LstmForward>(&kernel)) freeze(k->w_hh);
-  }
-}
-
 MemoryPlan plan_memory(const std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept) {
   struct Life {
     std::vector<Storage*> storages;  // one after the other in the same place

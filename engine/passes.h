@@ -34,10 +34,6 @@ void fuse_pooling(std::vector<Kernel>& kernels, const std::unordered_set<const S
 void fold_batch_norm(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept,
                      FrozenWeights& weights);
 
-/// Marks the weights of convolutions, products and LSTMs that come from outside, and that the program does
-/// not write, as constant.
-void freeze_weights(std::vector<Kernel>& kernels, FrozenWeights& weights);
-
 struct MemoryPlan {
   std::size_t arena_bytes = 0;     // with sharing
   std::size_t unshared_bytes = 0;  // the sum of all

@@ -30,9 +30,6 @@ struct Storage {
   std::size_t bytes = 0;
   std::shared_ptr<Block> block;  // null: belongs to a program that has not been compiled
   std::size_t offset = 0;        // within the block
-  bool constant = false;         // the values are there, and nobody writes to them any more
-  std::shared_ptr<void> derived =
-      {};  // what a backend keeps of a constant, packed weights say: its own business
 };
 
 /// A contiguous tensor in device memory, as kernels see it. A default-made one is absent (an optional

@@ -109,7 +109,7 @@ struct Keep {
   std::int64_t form = 0;
 };
 /// Forms of copies; those of different instruction sets differ.
-enum class Form { rows, transposed, window, winograd, turned_winograd };
+enum class Form { rows, transposed, window, winograd, turned_winograd, lstm, lstm_transposed };
 TAPELINE_INLINE std::int64_t form_number(Form form, std::int64_t number) {
   return (static_cast<std::int64_t>(form) << 32) + (number << 8) + kTileColumns;
 }

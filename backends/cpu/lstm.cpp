@@ -5,7 +5,7 @@
 // All operands are [N, T, D, ...]: time step t of sequence n and direction d is row (n T + t) D + d of each.
 
 #include "backends/cpu/gemm.h"
-#include "backends/cpu/kept.h"
+#include "backends/cpu/kept_copy.h"
 #include "backends/cpu/lanes.h"
 #include "backends/reference/kernels.h"
 
@@ -135,16 +135,17 @@ struct PackedWeights {
 /// Memory for the `a` of PackedWeights::multiply.
 constexpr std::int64_t kRowsOfA = (kTileRows + 1) * kRowStride;
 
-/// Pack is PackB, or PackTransposedB for the transposed matrices. They are kept where w_hh is a constant.
+/// Pack is PackB, or PackTransposedB for the transposed matrices. They are kept as long as w_hh does not
+/// change.
 template <typename Pack>
-PackedWeights pack_weights(const View& weights, KeptFor use, std::int64_t directions, std::int64_t inner,
+PackedWeights pack_weights(const View& weights, Form form, std::int64_t directions, std::int64_t inner,
                            std::int64_t columns, std::int64_t stride, Context& context) {
   PackedWeights packed{nullptr, inner, columns};
   const std::int64_t floats = directions * packed.size() + kTileColumns;
-  const Kept kept = keep(weights, use, floats);
-  packed.panels = kept.values;
-  if (kept.values && !kept.fresh) return packed;
-  float* to = kept.values ? kept.values : context.scratch.shared_floats(2, floats);
+  const KeptCopy kept = kept_copy(weights, form_number(form, directions), inner, columns, floats);
+  packed.panels = kept.data;
+  if (kept.filled) return packed;
+  float* to = kept.data ? kept.data : context.scratch.shared_floats(2, floats);
   packed.panels = to;
   const float* w_hh = weights.data<float>();
   const std::int64_t panels = ceil_div(columns, kTileColumns);
@@ -189,7 +190,7 @@ void run(const LstmForward& k, Context& context) {
   float* gates_out = data_or_null<float>(k.gates);
   float* cells_out = data_or_null<float>(k.cells);
   const PackedWeights weights =
-      pack_weights<PackB>(k.w_hh, KeptFor::lstm_forward, k.geometry.directions, hidden, wide, wide, context);
+      pack_weights<PackB>(k.w_hh, Form::lstm, k.geometry.directions, hidden, wide, wide, context);
 
   context.pool.parallel_for(recurrence.tasks(), 1, [&](std::int64_t task, std::int64_t) {
     Sequences sequences(recurrence, task);
@@ -252,7 +253,7 @@ void run(const LstmBackward& k, Context& context) {
   const float* grad_output = k.grad_output.data<float>();
   float* grad_gates = k.grad_gates_in.data<float>();
   const PackedWeights weights = pack_weights<PackTransposedB>(
-      k.w_hh, KeptFor::lstm_backward, k.geometry.directions, wide, hidden, wide, context);
+      k.w_hh, Form::lstm_transposed, k.geometry.directions, wide, hidden, wide, context);
 
   context.pool.parallel_for(recurrence.tasks(), 1, [&](std::int64_t task, std::int64_t) {
     Sequences sequences(recurrence, task);
