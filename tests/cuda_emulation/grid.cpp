@@ -140,8 +140,9 @@ class Crowd {
     Fiber::suspend();
   }
 
-  [[noreturn]] void stop(std::string message) {
-    mistake_ = std::move(message);
+  /// Ends the run with `mistake_`. No object that owns memory may be alive in the thread: its stack is given
+  /// up.
+  [[noreturn]] void give_up() {
     thread->state = State::ready;
     for (;;) Fiber::suspend();
   }
@@ -161,9 +162,11 @@ class Crowd {
     int count = 0;
     for (const Thread& other : block.threads) {
       if (other.state != State::at_block_barrier || text(other.where) != text(where) ||
-          other.where.column() != where.column())
-        stop(fmt::format("divergent barrier: {} is at {}, {} at {}", name(*self), text(where), name(other),
-                         text(other.where)));
+          other.where.column() != where.column()) {
+        mistake_ = fmt::format("divergent barrier: {} is at {}, {} at {}", name(*self), text(where),
+                               name(other), text(other.where));
+        give_up();
+      }
       count += other.predicate;
     }
     const int all = static_cast<int>(block.threads.size());
@@ -174,8 +177,10 @@ class Crowd {
   }
 
   void grid_barrier(const Where& where) {
-    if (!launch_.cooperative)
-      stop(fmt::format("{}: a grid barrier in a launch that is not cooperative", text(where)));
+    if (!launch_.cooperative) {
+      mistake_ = fmt::format("{}: a grid barrier in a launch that is not cooperative", text(where));
+      give_up();
+    }
     changed_ = true;
     if (++at_grid_ < threads_.size()) return wait(State::at_grid_barrier, where);
     at_grid_ = 0;
@@ -187,26 +192,33 @@ class Crowd {
   LaneValues warp_exchange(unsigned mask, std::uint64_t value, const char* what, const Where& where) {
     Thread* self = thread;
     changed_ = true;
-    if (!(mask >> (self->number % 32) & 1))
-      stop(fmt::format("{} at {}: {} is not in its own mask {:#x}", what, text(where), name(*self), mask));
+    if (!(mask >> (self->number % 32) & 1)) {
+      mistake_ =
+          fmt::format("{} at {}: {} is not in its own mask {:#x}", what, text(where), name(*self), mask);
+      give_up();
+    }
     self->mask = mask, self->value = value, self->what = what, self->where = where;
     self->state = State::at_warp;
     Block& block = *self->block;
     const unsigned first = self->number / 32 * 32;
     for (unsigned l = 0; l < 32; ++l) {
       if (!(mask >> l & 1)) continue;
-      if (first + l >= block.threads.size() || block.threads[first + l].state == State::done)
-        stop(fmt::format("{} at {}: {} waits for lane {}, which is not there", what, text(where), name(*self),
-                         l));
+      if (first + l >= block.threads.size() || block.threads[first + l].state == State::done) {
+        mistake_ = fmt::format("{} at {}: {} waits for lane {}, which is not there", what, text(where),
+                               name(*self), l);
+        give_up();
+      }
       const Thread& other = block.threads[first + l];
       if (other.state != State::at_warp) {
         Fiber::suspend();
         return self->lanes;
       }
-      if (other.mask != mask || other.what != what || other.where.line() != where.line())
-        stop(fmt::format("divergent warp: {} is at {} ({}, mask {:#x}), {} at {} ({}, mask {:#x})",
-                         name(*self), text(where), what, mask, name(other), text(other.where), other.what,
-                         other.mask));
+      if (other.mask != mask || other.what != what || other.where.line() != where.line()) {
+        mistake_ = fmt::format("divergent warp: {} is at {} ({}, mask {:#x}), {} at {} ({}, mask {:#x})",
+                               name(*self), text(where), what, mask, name(other), text(other.where),
+                               other.what, other.mask);
+        give_up();
+      }
     }
     LaneValues values{};
     for (unsigned l = 0; l < 32; ++l)
@@ -248,8 +260,9 @@ class Crowd {
       try {
         launch_.body();
       } catch (const std::exception& error) {
-        stop(fmt::format("{} throws: {}", name(*thread), error.what()));
+        mistake_ = fmt::format("{} throws: {}", name(*thread), error.what());
       }
+      if (!mistake_.empty()) give_up();
       thread->state = State::done;
       changed_ = true;
       --left_;
