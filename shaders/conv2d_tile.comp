@@ -17,9 +17,7 @@ layout(constant_id = 1) const uint kActivation = 0;
 layout(constant_id = 2) const bool kBias = false;
 layout(constant_id = 3) const bool kAccumulate = false;
 layout(constant_id = 4) const bool kBackward = false;
-layout(constant_id = 5) const bool kFours = false;  // input channels come in fours
 layout(binding = 0) readonly buffer Input { float x[]; };
-layout(binding = 0) readonly buffer InputFours { vec4 x4[]; };
 layout(binding = 1) readonly buffer Weight { vec4 weight[]; };
 layout(binding = 2) readonly buffer Bias { vec4 bias[]; };
 layout(binding = 3) buffer Output { vec4 y[]; };
@@ -61,39 +59,23 @@ void main() {
   for (int i = 0; i < window_height; ++i)
     for (int j = 0; j < window_width; ++j) {
       uint from[kTile];
-      bool there[kTile];
+      bool there[kTile], any_there = false;
       [[unroll]] for (uint p = 0u; p < kTile; ++p) {
         const ivec2 pixel = source(at[p], i, j);
         there[p] = pixel.x >= 0;
+        any_there = any_there || there[p];
         from[p] = there[p] ? ((image[p] + uint(pixel.x)) * in_width + uint(pixel.y)) * in_channels : 0u;
       }
       const uint w = uint(i * window_width + j) * in_channels * fours;
-      if (kFours) {
-        for (uint c = 0u; c < in_channels; c += 4u) {
-          vec4 value[kTile];
-          [[unroll]] for (uint p = 0u; p < kTile; ++p) {
-            const vec4 loaded = x4[(from[p] + (there[p] ? c : 0u)) / 4u];
-            value[p] = there[p] ? loaded : vec4(0.0);
-          }
-          [[unroll]] for (uint k = 0u; k < 4u; ++k) {
-            const uint row = w + (c + k) * fours;
-            const vec4 w_left = weight[row + left], w_right = weight[row + right];
-            [[unroll]] for (uint p = 0u; p < kTile; ++p) {
-              sum_left[p] = fma(vec4(value[p][k]), w_left, sum_left[p]);
-              sum_right[p] = fma(vec4(value[p][k]), w_right, sum_right[p]);
-            }
-          }
-        }
-      } else {
-        for (uint c = 0u; c < in_channels; ++c) {
-          const uint row = w + c * fours;
-          const vec4 w_left = weight[row + left], w_right = weight[row + right];
-          [[unroll]] for (uint p = 0u; p < kTile; ++p) {
-            const float loaded = x[from[p] + (there[p] ? c : 0u)];
-            const float value = there[p] ? loaded : 0.0;
-            sum_left[p] = fma(vec4(value), w_left, sum_left[p]);
-            sum_right[p] = fma(vec4(value), w_right, sum_right[p]);
-          }
+      if (!any_there) continue;
+      for (uint c = 0u; c < in_channels; ++c) {
+        const uint row = w + c * fours;
+        const vec4 w_left = weight[row + left], w_right = weight[row + right];
+        [[unroll]] for (uint p = 0u; p < kTile; ++p) {
+          const float loaded = x[from[p] + (there[p] ? c : 0u)];
+          const float value = there[p] ? loaded : 0.0;
+          sum_left[p] = fma(vec4(value), w_left, sum_left[p]);
+          sum_right[p] = fma(vec4(value), w_right, sum_right[p]);
         }
       }
     }

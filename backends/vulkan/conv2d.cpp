@@ -78,8 +78,7 @@ void dispatch_tiles(const Conv2dGeometry& g, bool backward, const Place& input, 
       (positions_of(g) + kTilePositions - 1) / kTilePositions * blocks_of(g.out_channels);
   plan.dispatch(kTile, {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)}, push,
                 one_each(tiles, kTileLanes),
-                {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
-                 in_fours(g.in_channels)});
+                {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward});
 }
 
 void sum_slabs(const Place& partial, std::uint32_t slabs, std::uint32_t weights, std::uint32_t outputs,

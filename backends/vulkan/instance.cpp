@@ -102,11 +102,11 @@ Instance::Instance() {
       .enabledExtensionCount = static_cast<std::uint32_t>(extensions.size()),
       .ppEnabledExtensionNames = extensions.data()};
   const VkResult created = vkCreateInstance(&info, nullptr, &handle_);
-  if (created == VK_ERROR_INCOMPATIBLE_DRIVER)
+  if (created != VK_SUCCESS)  // loaders also say "out of memory" of a driver's file that is broken
     throw Error(
-        "vulkan: no usable Vulkan driver on this machine; install the driver of your GPU, or on Debian "
-        "mesa-vulkan-drivers, and look whether VK_DRIVER_FILES or VK_ICD_FILENAMES name files that are good");
-  check(created, "vulkan", "opening the loader");
+        "vulkan: no usable Vulkan driver on this machine ({}); install the driver of your GPU, or on Debian "
+        "mesa-vulkan-drivers, and look whether VK_DRIVER_FILES or VK_ICD_FILENAMES name files that are good",
+        name_of(created));
   volkLoadInstance(handle_);
   if (validate) vkCreateDebugUtilsMessengerEXT(handle_, &listen, nullptr, &messenger_);
 
