@@ -6,8 +6,8 @@
 //   y = A' (G g (x) B' d)
 //
 // G, B and A evaluate and interpolate polynomials (Toom and Cook). The points are 0, 1, -1 and infinity for
-// two results; 0, +-sqrt(1/2), +-sqrt(2) and infinity for four: with these rounding errors are about a third
-// of those of the usual 0, +-1, +-2.
+// two results; 0, +-sqrt(1/2), +-sqrt(2) and infinity for four, so that no factor is larger than 3 and the
+// rounding errors stay small (tests/engine/cpu_winograd_test.cpp bounds them).
 //
 // In two dimensions each transform is taken along columns and then along rows. The transposed transforms give
 // the gradient of the filter: g' = G' (B' d (x) A y').
