@@ -3,8 +3,8 @@
 // Decodes pictures in worker threads, ahead of whoever reads them, and hands them out in order.
 
 #include <condition_variable>
-#include <exception>
 #include <cstddef>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -50,7 +50,7 @@ class ImageReader {
   std::size_t next_path_ = 0, next_out_ = 0;
   std::size_t pixels_ = 0;  // of images_
   bool ended_ = false;
-  std::exception_ptr failure_;  // of a worker: no picture can come any more
+  std::exception_ptr failure_;         // of a worker: no picture can come any more
   std::vector<std::jthread> workers_;  // last: they end before what they use
 };
 

@@ -71,7 +71,7 @@ class Loader {
   std::condition_variable_any room_, ready_;
   std::size_t next_to_make_;
   std::map<std::size_t, Result> results_;
-  std::exception_ptr out_of_memory_;  // no batch could be handed over; next() can only throw it
+  std::exception_ptr out_of_memory_;   // no batch could be handed over; next() can only throw it
   std::vector<std::jthread> workers_;  // last, so that they end before anything that they use
 };
 

@@ -28,8 +28,8 @@ struct Reading {
 /// Reads pictures. A picture gets the same reading alone and in any company. One thread at a time.
 class Recognizer {
  public:
-  /// Keeps a reference: the model must outlive it, and its weights must stay as they are from the first reading
-  /// to refresh().
+  /// Keeps a reference: the model must outlive it, and its weights must stay as they are from the first
+  /// reading to refresh().
   explicit Recognizer(const Model& model) : model_(model) {}
   /// Takes the weights as they are from the next reading on: to be called when the model has been trained on.
   void refresh();
