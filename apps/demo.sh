@@ -28,7 +28,7 @@ title() { printf '\n== %s\n' "$*"; }
 title "2,000 pictures to test with, none of which is trained on: $out/test"
 "$tapeline" synth expressions --output "$out/test" --count 2000 --seed 900000
 
-title "Training 'captcha-small' on $((steps * 16)) fresh pictures, about $((steps / 60 + 10)) s on two cores"
+title "Training 'captcha-small' on $((steps * 16)) fresh pictures, about $((steps / 120 + 10)) s on two cores"
 "$tapeline" train --preset captcha-small --data "synth:expressions?seed=$seed" \
   --validate 'synth:expressions?seed=800000&count=500' --steps "$steps" --evaluate-every 1000 --seed "$seed" \
   --output "$out/model"
