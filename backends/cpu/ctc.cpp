@@ -12,6 +12,7 @@
 
 #include "backends/cpu/across_lanes.h"
 #include "backends/cpu/lanes.h"
+#include "backends/cpu/log_sum_exp.h"
 #include "backends/reference/kernels.h"
 
 namespace tapeline::cpu::TAPELINE_ISA {
@@ -129,20 +130,9 @@ bool read_frames(const float* logits, std::int64_t classes, const Label& label, 
   for (std::int64_t t = 0; t < lattice.frames; ++t) {
     const float* x = logits + t * classes;
     float* terms = grad ? grad + t * classes : nullptr;
-    Vec top(-kInfinity), sums;
-    for_vectors(
-        0, classes, [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
-          top = max(load(x + c, lanes, -kInfinity), top);
-        });
-    const float largest = largest_lane(top);
-    for_vectors(
-        0, classes, [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
-          const Vec term = exp(load(x + c, lanes, -kInfinity) - largest);
-          sums += term;
-          if (terms) store(terms + c, term, lanes);
-        });
+    const auto [largest, sum] = sum_exp(x, classes, terms);
     lattice.largest[t] = largest;
-    lattice.sum[t] = sum_of_lanes(sums);
+    lattice.sum[t] = sum;
   }
   for_vectors(
       0, lattice.frames, [&](std::int64_t t, auto lanes) __attribute__((always_inline)) {

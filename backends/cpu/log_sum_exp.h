@@ -13,8 +13,12 @@ struct LogSumExp {
   float sum;  // of e^(x - largest); rest is its logarithm
 };
 
+struct SumExp {
+  float largest, sum;  // of the row; of e^(x - largest)
+};
+
 /// count > 0. NaN where the row holds one. Keeps the terms of the sum where `terms` is given.
-TAPELINE_INLINE LogSumExp log_sum_exp(const float* x, std::int64_t count, float* terms = nullptr) {
+TAPELINE_INLINE SumExp sum_exp(const float* x, std::int64_t count, float* terms = nullptr) {
   constexpr float kInfinity = __builtin_inff();
   Vec top(-kInfinity), sums;
   for_vectors(
@@ -28,7 +32,12 @@ TAPELINE_INLINE LogSumExp log_sum_exp(const float* x, std::int64_t count, float*
         sums += term;
         if (terms) store(terms + i, term, lanes);
       });
-  const float sum = sum_of_lanes(sums);
+  return {largest, sum_of_lanes(sums)};
+}
+
+/// Likewise.
+TAPELINE_INLINE LogSumExp log_sum_exp(const float* x, std::int64_t count, float* terms = nullptr) {
+  const auto [largest, sum] = sum_exp(x, count, terms);
   return {largest, log(Vec(sum))[0], sum};
 }
 
