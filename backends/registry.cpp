@@ -1,7 +1,6 @@
 #include "backends/registry.h"
 
 #include <charconv>
-#include <cstdlib>
 
 #include "backends/cpu/backend.h"
 #include "backends/reference/backend.h"
@@ -34,33 +33,37 @@ void expect_no_number(std::string_view id) {
     throw Error("there is no device '{}': '{}' is one device, without a number", id, id.substr(0, colon));
 }
 
+/// For backends that compute in fp32 only.
+BackendPtr in_fp32(BackendPtr device, const DeviceOptions& options) {
+  if (options.precision == Precision::fp32) return device;
+  const DeviceInfo info = device->describe();
+  throw Error("{} ({}) does not compute in {}; choose --precision fp32, or another --device", info.id,
+              info.name, name_of(options.precision));
+}
+
 // The processor, and the plain loops to compare with: one device each.
 
 BackendPtr open_cpu_device(std::string_view id, const DeviceOptions& options) {
   expect_no_number(id);
-  return open_cpu(options.threads);
+  return open_cpu(options.threads, options.precision);
 }
-BackendPtr open_best_cpu(const DeviceOptions& options) { return open_cpu(options.threads); }
+BackendPtr open_best_cpu(const DeviceOptions& options) {
+  return open_cpu(options.threads, options.precision);
+}
 std::vector<DeviceEntry> list_cpu(const DeviceOptions& options) {
   return {{open_cpu(options.threads)->describe(), true, {}}};
 }
 
-BackendPtr open_reference_device(std::string_view id, const DeviceOptions&) {
+BackendPtr open_reference_device(std::string_view id, const DeviceOptions& options) {
   expect_no_number(id);
-  return open_reference();
+  return in_fp32(open_reference(), options);
 }
-BackendPtr open_best_reference(const DeviceOptions&) { return open_reference(); }
+BackendPtr open_best_reference(const DeviceOptions& options) { return in_fp32(open_reference(), options); }
 std::vector<DeviceEntry> list_reference(const DeviceOptions&) {
   return {{open_reference()->describe(), true, {}}};
 }
 
 #ifdef TAPELINE_CUDA
-BackendPtr open_cuda_number(int number) {
-  const char* precision = std::getenv("TAPELINE_CUDA_PRECISION");
-  return open_cuda(
-      {.device = number, .precision = parse_cuda_precision(precision && *precision ? precision : "fp32")});
-}
-
 // The number in "cuda:1"; 0 in "cuda".
 int number_of(std::string_view id) {
   const std::size_t colon = id.find(':');
@@ -73,17 +76,17 @@ int number_of(std::string_view id) {
   return number;
 }
 
-BackendPtr open_cuda_device(std::string_view id, const DeviceOptions&) {
-  return open_cuda_number(number_of(id));
+BackendPtr open_cuda_device(std::string_view id, const DeviceOptions& options) {
+  return open_cuda({number_of(id), options.precision});
 }
-BackendPtr open_best_cuda(const DeviceOptions&) { return open_cuda_number(0); }
+BackendPtr open_best_cuda(const DeviceOptions& options) { return open_cuda({0, options.precision}); }
 
 std::vector<DeviceEntry> list_cuda(const DeviceOptions&) {
   std::vector<DeviceEntry> entries;
   const int count = count_cuda_devices();
   for (int number = 0; number < count; ++number) {
     try {
-      entries.push_back({open_cuda_number(number)->describe(), true, {}});
+      entries.push_back({open_cuda({.device = number})->describe(), true, {}});
     } catch (const Error& error) {
       entries.push_back({{.id = count > 1 ? fmt::format("cuda:{}", number) : "cuda", .name = "NVIDIA GPU"},
                          false,
@@ -98,12 +101,14 @@ constexpr Kind kCuda = {"cuda", "NVIDIA GPUs", nullptr, nullptr, nullptr};
 #endif
 
 #ifdef TAPELINE_VULKAN
-BackendPtr open_vulkan_device(std::string_view id, const DeviceOptions&) { return open_vulkan(id); }
+BackendPtr open_vulkan_device(std::string_view id, const DeviceOptions& options) {
+  return in_fp32(open_vulkan(id), options);
+}
 
 // Where the processor only plays a GPU, "auto" had better take the processor itself.
-BackendPtr open_best_vulkan(const DeviceOptions&) {
+BackendPtr open_best_vulkan(const DeviceOptions& options) {
   for (const VulkanEntry& entry : list_vulkan())
-    if (entry.is_gpu && entry.reason.empty()) return open_vulkan(entry.info.id);
+    if (entry.is_gpu && entry.reason.empty()) return open_vulkan_device(entry.info.id, options);
   throw Error("no GPU that Vulkan can use");
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/kernels/kernel.h"
+#include "engine/precision.h"
 #include "engine/storage.h"
 
 namespace tapeline {
@@ -16,6 +17,7 @@ struct DeviceInfo {
   std::size_t memory = 0;  // bytes; 0 where unknown
   double peak_flops = 0;   // measured or stated fp32 operations a second; 0 where unknown
   double peak_bytes = 0;   // bytes a second to and from memory; 0 where unknown
+  std::vector<Precision> precisions = {Precision::fp32};  // that it can be opened with
 };
 
 /// Kernels with fixed addresses, ready to be run again and again: a CUDA graph, a command buffer, a loop on

@@ -17,6 +17,12 @@ std::string amount(double value, double unit) {
   return value > 0 ? fmt::format("{:.1f}", value / unit) : "-";
 }
 
+std::vector<std::string> names_of(const std::vector<Precision>& precisions) {
+  std::vector<std::string> names;
+  for (const Precision p : precisions) names.emplace_back(name_of(p));
+  return names;
+}
+
 nlohmann::json to_json(const DeviceEntry& entry) {
   return {{"id", entry.info.id},
           {"usable", entry.usable},
@@ -24,6 +30,7 @@ nlohmann::json to_json(const DeviceEntry& entry) {
           {"memory_bytes", entry.info.memory},
           {"peak_gflops", entry.info.peak_flops / 1e9},
           {"peak_gb_per_s", entry.info.peak_bytes / 1e9},
+          {"precisions", names_of(entry.info.precisions)},
           {"reason", entry.reason}};
 }
 
@@ -35,10 +42,11 @@ int run(const DevicesArguments& arguments) {
     fmt::print("{}\n", json.dump(2));
     return 0;
   }
-  Table table({"device", "memory GiB", "peak GFLOP/s", "peak GB/s", "what it is"});
+  Table table({"device", "memory GiB", "peak GFLOP/s", "peak GB/s", "precisions", "what it is"});
   for (const auto& [info, usable, reason] : entries)
     table.add({info.id, amount(static_cast<double>(info.memory), 1 << 30), amount(info.peak_flops, 1e9),
                amount(info.peak_bytes, 1e9),
+               usable ? fmt::format("{}", fmt::join(names_of(info.precisions), " ")) : "-",
                usable ? info.name : fmt::format("{}; cannot be used: {}", info.name, reason)});
   fmt::print("{}", table.text());
   return 0;

@@ -127,6 +127,11 @@ class CpuBackend : public Backend {
 }  // namespace
 }  // namespace cpu
 
-std::shared_ptr<Backend> open_cpu(int threads) { return std::make_shared<cpu::CpuBackend>(threads); }
+std::shared_ptr<Backend> open_cpu(int threads, Precision precision) {
+  if (precision != Precision::fp32)
+    throw Error("the processor does not compute in {}; choose --precision fp32, or another --device",
+                name_of(precision));
+  return std::make_shared<cpu::CpuBackend>(threads);
+}
 
 }  // namespace tapeline

@@ -143,6 +143,12 @@ class CapturedGraph final : public Executable {
   cudaGraphExec_t executable_ = nullptr;
 };
 
+/// The matrix units that multiply anything but halves came with 8.0.
+std::vector<Precision> precisions(const Card& card) {
+  if (card.major < 8) return {Precision::fp32};
+  return {Precision::fp32, Precision::tf32, Precision::bf16, Precision::fp16};
+}
+
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options)
@@ -151,7 +157,7 @@ class CudaBackend final : public Backend {
         staging_(stream_->get()),
         blas_(stream_->get()) {
     const Card& card = stream_->card();
-    if (precision_ != CudaPrecision::fp32 && card.major < 8)
+    if (const auto all = precisions(card); std::find(all.begin(), all.end(), precision_) == all.end())
       throw Error("{} has compute capability {}.{}, which does not compute in {}; choose fp32", card.name,
                   card.major, card.minor, name_of(precision_));
     const char* wait = std::getenv("TAPELINE_CUDA_WAIT");
@@ -165,7 +171,8 @@ class CudaBackend final : public Backend {
                                 name_of(precision_), blas_.get() ? "" : ", without cuBLAS"),
             .memory = card.memory,
             .peak_flops = card.peak_flops,
-            .peak_bytes = card.peak_bytes};
+            .peak_bytes = card.peak_bytes,
+            .precisions = precisions(card)};
   }
 
   std::shared_ptr<Block> allocate(std::size_t bytes) override {
@@ -239,7 +246,7 @@ class CudaBackend final : public Backend {
   void choose() const { check(cudaSetDevice(stream_->card().device), "choosing the card"); }
 
  private:
-  CudaPrecision precision_;
+  Precision precision_;
   std::shared_ptr<Stream> stream_;
   Scratch scratch_;
   Staging staging_;
@@ -273,26 +280,6 @@ void CapturedGraph::replay() {
 
 }  // namespace
 }  // namespace cuda
-
-CudaPrecision parse_cuda_precision(std::string_view text) {
-  for (const auto p : {CudaPrecision::fp32, CudaPrecision::tf32, CudaPrecision::bf16, CudaPrecision::fp16})
-    if (text == name_of(p)) return p;
-  throw Error("there is no precision '{}'; choose fp32, tf32, bf16 or fp16", text);
-}
-
-std::string_view name_of(CudaPrecision precision) {
-  switch (precision) {
-    case CudaPrecision::fp32:
-      return "fp32";
-    case CudaPrecision::tf32:
-      return "tf32";
-    case CudaPrecision::bf16:
-      return "bf16";
-    case CudaPrecision::fp16:
-      return "fp16";
-  }
-  return "?";
-}
 
 std::shared_ptr<Backend> open_cuda(const CudaOptions& options) {
   return std::make_shared<cuda::CudaBackend>(options);

@@ -33,7 +33,7 @@ struct Context {
   cudaStream_t stream = nullptr;
   Scratch* memory = nullptr;
   cublasHandle_t blas = nullptr;  // null: no cuBLAS on this machine; products are then made by gemm_tile.h
-  CudaPrecision precision = CudaPrecision::fp32;
+  Precision precision = Precision::fp32;
   int multiprocessors = 1;
   std::size_t shared_limit = std::size_t{48} << 10;  // bytes of shared memory that a block may have
   bool cooperative = false;                          // launches whose blocks wait for each other

@@ -38,15 +38,15 @@ __global__ void bias_and_activation(std::int64_t elements, int columns, std::int
   }
 }
 
-cublasComputeType_t compute_type(CudaPrecision precision) {
+cublasComputeType_t compute_type(Precision precision) {
   switch (precision) {
-    case CudaPrecision::tf32:
+    case Precision::tf32:
       return CUBLAS_COMPUTE_32F_FAST_TF32;
-    case CudaPrecision::bf16:
+    case Precision::bf16:
       return CUBLAS_COMPUTE_32F_FAST_16BF;
-    case CudaPrecision::fp16:
+    case Precision::fp16:
       return CUBLAS_COMPUTE_32F_FAST_16F;
-    case CudaPrecision::fp32:
+    case Precision::fp32:
       break;
   }
   return CUBLAS_COMPUTE_32F;

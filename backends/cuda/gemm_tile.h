@@ -272,13 +272,13 @@ void multiply(Context& context, const GemmSizes& sizes, const A& a, const B& b, 
     launch_tiles<PlainMath<double, 64, 64>>(context, sizes, a, b, store);
   } else {
     switch (context.precision) {
-      case CudaPrecision::tf32:
+      case Precision::tf32:
         return launch_tiles<MatrixMath<Tf32>>(context, sizes, a, b, store);
-      case CudaPrecision::bf16:
+      case Precision::bf16:
         return launch_tiles<MatrixMath<Bf16>>(context, sizes, a, b, store);
-      case CudaPrecision::fp16:
+      case Precision::fp16:
         return launch_tiles<MatrixMath<Fp16>>(context, sizes, a, b, store);
-      case CudaPrecision::fp32:
+      case Precision::fp32:
         break;
     }
     const std::int64_t large_tiles =

@@ -116,6 +116,7 @@ TEST_CASE("what cannot be meant has exit status 2, and the nearest name is offer
   check({"train", "--batch", "0", "--output", "x"}, "0 is not in [1, 65536]");
   check({"recognize", "m", "a.png", "--format", "xml"}, "\"xml\" is none of tsv, csv, json");
   check({"recognize", "m"}, "FILES");
+  check({"train", "--precision", "fp8", "--output", "x"}, "\"fp8\" is none of fp32, tf32, bf16, fp16");
   check({"train", "--preset", "captcha", "--steps", "1"}, "--output");
   check({"train", "--output", "x", "--data", "y"}, "captcha-small");
   check({"train", "--output", "x", "--preset", "captcha"}, "--data");

@@ -78,10 +78,8 @@ TEST_CASE("cuda: why it cannot be used") {
 }
 
 TEST_CASE("cuda: precisions") {
-  expect_texts(error_of([] { parse_cuda_precision("fp8"); }), {"fp8", "fp32, tf32, bf16 or fp16"});
   const WithFaults turing({.major = 7, .minor = 5});
-  expect_texts(error_of([] { open_cuda({.precision = CudaPrecision::bf16}); }),
-               {"7.5", "bf16", "choose fp32"});
+  expect_texts(error_of([] { open_cuda({.precision = Precision::bf16}); }), {"7.5", "bf16", "choose fp32"});
 }
 
 TEST_CASE("cuda: out of memory says how much there is") {
@@ -128,12 +126,12 @@ TEST_CASE("cuda: uploads and downloads of any size") {
 // be.
 TEST_CASE("cuda: matrix units") {
   struct Case {
-    CudaPrecision precision;
+    Precision precision;
     double allowed;
   };
   for (const bool blas : {true, false})
-    for (const auto& [precision, allowed] : {Case{CudaPrecision::tf32, 2e-3}, Case{CudaPrecision::fp16, 2e-3},
-                                             Case{CudaPrecision::bf16, 1.5e-2}}) {
+    for (const auto& [precision, allowed] :
+         {Case{Precision::tf32, 2e-3}, Case{Precision::fp16, 2e-3}, Case{Precision::bf16, 1.5e-2}}) {
       CAPTURE(std::string(name_of(precision)));
       CAPTURE(blas);
       if (!blas) setenv("TAPELINE_CUDA_BLAS", "0", 1);
