@@ -34,8 +34,9 @@ FrozenWeights::Folded FrozenWeights::fold(const View& weight, const View& bias,
     new_bias[c] = static_cast<float>((double{old_bias[c]} - double{mean[c]}) * factor[c] + double{offset[c]});
   }
   std::vector<float> values = Tensor(weight).to_vector<float>();
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<float>(double{values[i]} * factor[i % channels]);
+  for (std::size_t row = 0; row < values.size(); row += channels)
+    for (std::size_t c = 0; c < channels; ++c)
+      values[row + c] = static_cast<float>(double{values[row + c]} * factor[c]);
 
   const Device& device = weight.storage->backend;
   folded.weight = Tensor::from(device, weight.shape, values).view();

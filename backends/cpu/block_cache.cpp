@@ -10,30 +10,19 @@
 #include <new>
 
 #include "engine/error.h"
+#include "engine/huge_pages.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 #include <unistd.h>
 
 namespace tapeline::cpu {
 namespace {
 
-constexpr std::size_t kAlignment = 64, kHugePage = std::size_t{2} << 20, kLittle = std::size_t{64} << 20;
+constexpr std::size_t kAlignment = 64, kLittle = std::size_t{64} << 20;
 
 std::size_t size_class(std::size_t bytes) {
   bytes = std::max<std::size_t>(bytes, 4 * kAlignment);
   const std::size_t step = std::bit_floor(bytes - 1) / 4;
   return (bytes + step - 1) / step * step;
-}
-
-void* system_allocate(std::size_t size) {
-  if (size < kHugePage) return std::aligned_alloc(kAlignment, size);
-  void* memory = std::aligned_alloc(kHugePage, (size + kHugePage - 1) / kHugePage * kHugePage);
-#if defined(__linux__)
-  if (memory) madvise(memory, size, MADV_HUGEPAGE);
-#endif
-  return memory;
 }
 
 }  // namespace
@@ -90,10 +79,10 @@ std::shared_ptr<Block> BlockCache::allocate(std::size_t bytes) {
     cached_ -= size;
   } else {
     if (limit_ > 0 && used_ + cached_ + size > limit_) trim();
-    memory = system_allocate(size);
+    memory = allocate_pages(size);
     if (!memory) {
       trim();
-      memory = system_allocate(size);
+      memory = allocate_pages(size);
     }
     if (!memory)
       throw Error(

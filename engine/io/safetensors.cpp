@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -122,13 +121,7 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
   read(header.data(), header.size());
   Safetensors result(header, size - kPrefix - header.size(), name);
   const auto digests = take_digests(header, name, result.metadata_);
-  try {
-    result.data_.resize(size - kPrefix - header.size());
-  } catch (const std::exception&) {
-    throw Error("{}: no memory for its {} bytes; close other programs, or take a smaller network", name,
-                size);
-  }
-  read(result.data_.data(), result.data_.size());
+  read(result.data_.get(), size - kPrefix - header.size());
   result.check(digests);
   return result;
 }
@@ -139,7 +132,7 @@ Safetensors Safetensors::parse(std::span<const std::byte> bytes, const std::stri
   const std::span<const std::byte> data = bytes.subspan(kPrefix + length);
   Safetensors result(header, data.size(), name);
   const auto digests = take_digests(header, name, result.metadata_);
-  result.data_.assign(data.begin(), data.end());
+  std::ranges::copy(data, result.data_.get());
   result.check(digests);
   return result;
 }
@@ -148,6 +141,10 @@ Safetensors::Safetensors(std::string_view header, std::size_t data_bytes, const 
     : name_(name) {
   read_safetensors_header(header, name, metadata_, entries_);
   check_layout(entries_, data_bytes, name);
+  data_.reset(static_cast<std::byte*>(allocate_pages(std::max<std::size_t>(data_bytes, 1))));
+  if (!data_)
+    throw Error("{}: no memory for its {} bytes; close other programs, or take a smaller network", name,
+                data_bytes);
 }
 
 void Safetensors::check(const std::map<std::string, std::string>& digests) const {
@@ -169,7 +166,7 @@ const Safetensors::Entry& Safetensors::entry(const std::string& name) const {
 
 std::span<const std::byte> Safetensors::bytes(const std::string& name) const {
   const Entry& e = entry(name);
-  return std::span(data_).subspan(e.begin, e.end - e.begin);
+  return {data_.get() + e.begin, e.end - e.begin};
 }
 
 void Safetensors::load(const NamedTensor& to) const {

@@ -9,12 +9,14 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/dtype.h"
+#include "engine/huge_pages.h"
 #include "engine/nn/parameter.h"
 #include "engine/shape.h"
 
@@ -47,12 +49,13 @@ class Safetensors {
   void load(const NamedTensor& to) const;
 
  private:
+  /// Room for the data that the header describes.
   Safetensors(std::string_view header, std::size_t data_bytes, const std::string& name);
   void check(const std::map<std::string, std::string>& digests) const;
   std::string name_;
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Entry> entries_;
-  std::vector<std::byte> data_;
+  std::unique_ptr<std::byte[], FreePages> data_;
 };
 
 /// Writes all or nothing (see AtomicFile). The same tensors and metadata give the same bytes in whatever
