@@ -4,6 +4,7 @@
 
 #include "engine/io/safetensors.h"
 #include "engine/random.h"
+#include "models/training/loss_scale.h"
 
 namespace tapeline {
 
@@ -80,7 +81,8 @@ RandomWork::RandomWork(const WorkChoice& choice, const Device& device)
   recognizer_.emplace(model_);
   if (model_.network->any_width()) pad_to(batch_, recognizer_->width_multiple());
   if (!choice.trains()) return;
-  optimizer_.emplace(model_.network->state().parameters, OptimizerMethod{});
+  optimizer_.emplace(model_.network->state().parameters, OptimizerMethod{}, std::vector<DecayRule>{}, 0.0f,
+                     device->precision() == Precision::fp16);
   step_.emplace(model_, *optimizer_, /*seed=*/1);
 }
 
@@ -91,7 +93,7 @@ void RandomWork::run() {
     recognizer_->read(batch_);
 }
 
-double RandomWork::step() { return step_->run(batch_, steps_++, kLearningRate).loss; }
+double RandomWork::step() { return step_->run(batch_, steps_++, {kLearningRate, LossScale().value}).loss; }
 
 void RandomWork::dump(const std::string& path) {
   const Device& device = model_.network->device();

@@ -37,6 +37,8 @@ class Backend : public std::enable_shared_from_this<Backend> {
  public:
   virtual ~Backend() = default;
   virtual DeviceInfo describe() const = 0;
+  /// As it was opened.
+  virtual Precision precision() const { return Precision::fp32; }
   /// Uninitialised memory, aligned to at least 64 bytes. Zero bytes are allowed.
   virtual std::shared_ptr<Block> allocate(std::size_t bytes) = 0;
   virtual void upload(const Storage& to, std::size_t offset, std::span<const std::byte> from) = 0;

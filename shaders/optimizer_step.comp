@@ -31,7 +31,8 @@ void main() {
   const float learning_rate = hyper[0];
   const float scale = kClipped ? gradient_scale[0] : 1.0;
   float p = parameter[i];
-  float g = scale == 0.0 ? 0.0 : scale * gradient[i];  // 0 * NaN would be NaN
+  if (scale == 0.0) return;
+  float g = scale * gradient[i];
   if (kMethod != kAdam || !kVariation) g = fma(weight_decay, p, g);
   if (kMethod == kSgd) {
     const float v = kFirst ? fma(a, first[i], g) : g;

@@ -22,6 +22,7 @@ class CheckBackend : public Backend {
       : CheckBackend(std::move(inner), std::move(reference), Options{}) {}
 
   DeviceInfo describe() const override { return inner_->describe(); }
+  Precision precision() const override { return inner_->precision(); }
   std::shared_ptr<Block> allocate(std::size_t bytes) override { return inner_->allocate(bytes); }
   void upload(const Storage& to, std::size_t offset, std::span<const std::byte> from) override {
     inner_->upload(to, offset, from);

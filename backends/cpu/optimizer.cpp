@@ -33,6 +33,7 @@ struct Element {
 template <typename Rule>
 TAPELINE_INLINE void update(const OptimizerGroup& group, Context& context, Rule rule) {
   const float scale = group.gradient_scale ? *group.gradient_scale.data<float>() : 1;
+  if (scale == 0) return;
   for_pieces(group.parameters, context,
              [&](std::size_t tensor, std::int64_t begin, std::int64_t end, std::int64_t) {
                float* p = group.parameters[tensor].data<float>();
@@ -41,8 +42,7 @@ TAPELINE_INLINE void update(const OptimizerGroup& group, Context& context, Rule 
                float* second = group.second.empty() ? nullptr : group.second[tensor].data<float>();
                for_vectors(
                    begin, end, [=](std::int64_t i, auto lanes) __attribute__((always_inline)) {
-                     Element e{load(p + i, lanes), Vec(), Vec(), Vec()};
-                     if (scale != 0) e.g = load(g + i, lanes) * scale;  // 0 * NaN would be NaN
+                     Element e{load(p + i, lanes), load(g + i, lanes) * scale, Vec(), Vec()};
                      if (first) e.first = load(first + i, lanes);
                      if (second) e.second = load(second + i, lanes);
                      rule(e);
@@ -68,13 +68,14 @@ void run(const GlobalNorm& k, Context& context) {
       });
   double squares = 0;
   for (std::int64_t i = 0; i < tasks; ++i) squares += sums[i];
-  const auto norm = static_cast<float>(__builtin_sqrt(squares));
+  const float loss_scale = k.loss_scale ? *k.loss_scale.data<float>() : 1;
+  const auto norm = static_cast<float>(__builtin_sqrt(squares) / loss_scale);
   *k.norm.data<float>() = norm;
   float& scale = *k.scale.data<float>();
   if (!__builtin_isfinite(norm))
     scale = 0;
   else
-    scale = k.limit > 0 && norm > k.limit ? k.limit / norm : 1;
+    scale = (k.limit > 0 && norm > k.limit ? k.limit / norm : 1) / loss_scale;
 }
 
 void run(const SgdStep& k, Context& context) {

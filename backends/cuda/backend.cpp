@@ -175,6 +175,8 @@ class CudaBackend final : public Backend {
             .precisions = precisions(card)};
   }
 
+  Precision precision() const override { return precision_; }
+
   std::shared_ptr<Block> allocate(std::size_t bytes) override {
     choose();
     return std::make_shared<CudaBlock>(stream_, bytes);

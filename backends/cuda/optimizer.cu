@@ -72,15 +72,16 @@ __global__ void sum_squares(Table table, double* sums) {
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ void finish_norm(std::int64_t count, const double* sums, float limit, float* norm, float* scale) {
+__global__ void finish_norm(std::int64_t count, const double* sums, float limit, const float* loss_scale,
+                            float* norm, float* scale) {
   __shared__ double room[32];
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < count; i += kThreads) sum += sums[i];
   sum = block_sum(sum, room);
   if (threadIdx.x > 0) return;
-  const float root = static_cast<float>(sqrt(sum));
+  const float by = loss_scale ? *loss_scale : 1, root = static_cast<float>(sqrt(sum) / by);
   *norm = root;
-  *scale = !isfinite(root) ? 0 : limit > 0 && root > limit ? limit / root : 1;
+  *scale = !isfinite(root) ? 0 : (limit > 0 && root > limit ? limit / root : 1) / by;
 }
 
 struct Element {
@@ -136,9 +137,9 @@ struct Adadelta {
 template <typename Rule>
 __global__ void update(Table table, Rule rule, const float* hyper, const float* gradient_scale) {
   const float scale = gradient_scale ? *gradient_scale : 1;
+  if (scale == 0) return;
   table.for_each([&](const Entry& entry, std::int64_t i) {
-    const float gradient = scale == 0 ? 0 : scale * entry.gradient[i];  // 0 * NaN would be NaN
-    Element e{entry.parameter[i], gradient, entry.first ? entry.first[i] : 0,
+    Element e{entry.parameter[i], scale * entry.gradient[i], entry.first ? entry.first[i] : 0,
               entry.second ? entry.second[i] : 0};
     rule(e, hyper);
     entry.parameter[i] = e.p;
@@ -178,8 +179,8 @@ void run(const GlobalNorm& k, Context& context) {
         launch(context, sum_squares, table.blocks(), kThreads, 0, table, sums + blocks);
         blocks += table.blocks();
       });
-  launch(context, finish_norm, 1, kThreads, 0, blocks, sums, k.limit, k.norm.data<float>(),
-         k.scale.data<float>());
+  launch(context, finish_norm, 1, kThreads, 0, blocks, sums, k.limit,
+         k.loss_scale ? k.loss_scale.data<float>() : nullptr, k.norm.data<float>(), k.scale.data<float>());
 }
 
 void run(const SgdStep& k, Context& context) {

@@ -24,6 +24,7 @@ class ProfileBackend : public Backend {
   explicit ProfileBackend(std::shared_ptr<Backend> inner) : inner_(std::move(inner)) {}
 
   DeviceInfo describe() const override { return inner_->describe(); }
+  Precision precision() const override { return inner_->precision(); }
   std::shared_ptr<Block> allocate(std::size_t bytes) override { return inner_->allocate(bytes); }
   void upload(const Storage& to, std::size_t offset, std::span<const std::byte> from) override {
     inner_->upload(to, offset, from);

@@ -19,14 +19,14 @@ template <typename Rule>
 void update(const OptimizerGroup& group, Rule&& rule) {
   const double learning_rate = group.hyper.data<float>()[0];
   const double scale = group.gradient_scale ? *group.gradient_scale.data<float>() : 1;
+  if (scale == 0) return;
   for (std::size_t k = 0; k < group.parameters.size(); ++k) {
     float* p = group.parameters[k].data<float>();
     const float* g = group.gradients[k].data<float>();
     float* first = group.first.empty() ? nullptr : group.first[k].data<float>();
     float* second = group.second.empty() ? nullptr : group.second[k].data<float>();
     for (std::int64_t i = 0; i < group.parameters[k].elements(); ++i) {
-      const double gradient = scale == 0 ? 0 : scale * g[i];  // 0 * NaN would be NaN
-      Element e{p[i], gradient, first ? first[i] : 0.0, second ? second[i] : 0.0};
+      Element e{p[i], scale * g[i], first ? first[i] : 0.0, second ? second[i] : 0.0};
       rule(e, learning_rate);
       p[i] = e.p;
       if (first) first[i] = e.first;
@@ -44,13 +44,14 @@ void run(const GlobalNorm& k) {
       const double g = gradient.data<float>()[i];
       squares += g * g;
     }
-  const float norm = std::sqrt(squares);
+  const float loss_scale = k.loss_scale ? *k.loss_scale.data<float>() : 1;
+  const float norm = std::sqrt(squares) / loss_scale;
   *k.norm.data<float>() = norm;
   float& scale = *k.scale.data<float>();
   if (!std::isfinite(norm))
     scale = 0;
   else
-    scale = k.limit > 0 && norm > k.limit ? k.limit / norm : 1;
+    scale = (k.limit > 0 && norm > k.limit ? k.limit / norm : 1) / loss_scale;
 }
 
 void run(const SgdStep& k) {

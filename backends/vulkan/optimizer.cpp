@@ -58,7 +58,8 @@ void plan(const GlobalNorm& k, Plan& plan) {
                   SquaresPush{count_of(gradient), slabs.size, slabs.count, first}, one_each(slabs.count));
     first += slabs.count;
   }
-  plan.dispatch(kNorm, {in(partial), out(k.norm), out(k.scale)}, NormPush{all, k.limit}, Grid{1, 1});
+  plan.dispatch(kNorm, {in(partial), out(k.norm), out(k.scale), in(k.loss_scale)}, NormPush{all, k.limit},
+                Grid{1, 1}, {bool(k.loss_scale)});
 }
 
 void plan(const SgdStep& k, Plan& plan) {

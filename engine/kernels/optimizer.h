@@ -2,7 +2,7 @@
 
 // One update of all parameters of a group in one kernel. Everything is f32. p, g: parameter and gradient, lr:
 // learning rate, wd: decoupled weight decay unless said otherwise. The gradient is first multiplied by
-// *gradient_scale (clipping) where that is present; a scale of 0 makes it 0 even where it is not finite.
+// *gradient_scale (clipping, loss scaling) where that is present; where that is 0 the update is left out.
 // Lists run in parallel: parameters[k], gradients[k] and its moments have the same shape. What changes from
 // step to step is read from `hyper`, so that a recorded step can be replayed: f32 [3]: learning rate, 1 -
 // beta1^t, 1 - beta2^t.
@@ -14,18 +14,20 @@
 
 namespace tapeline {
 
-/// norm = sqrt(sum of all squares); scale = norm > limit ? limit / norm : 1 (1 too where limit is 0).
-/// Not finite: norm says so, and scale is 0, so that an update does not spread it.
+/// The loss was multiplied by s = *loss_scale, 1 where that is absent, and every gradient with it.
+/// norm = sqrt(sum of all squares) / s; scale = (norm > limit ? limit / norm : 1) / s (1 / s where limit is
+/// 0). Not finite: norm says so, and scale is 0, so that no update spreads it.
 struct GlobalNorm {
   static constexpr std::string_view name = "global_norm";
   std::vector<View> gradients;
   View norm, scale;  // f32 []
   float limit = 0;
+  View loss_scale = {};  // f32 [], optional
 
   template <typename In, typename Out>
   void views(In&& in, Out&& out) const {
     for (const View& g : gradients) in(g);
-    out(norm), out(scale);
+    in(loss_scale), out(norm), out(scale);
   }
   double flops() const {
     double n = 0;

@@ -41,7 +41,7 @@ View gradient_of(const NamedTensor& parameter) {
 }  // namespace
 
 Optimizer::Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerMethod& method,
-                     const std::vector<DecayRule>& rules, float clip_norm)
+                     const std::vector<DecayRule>& rules, float clip_norm, bool scales_loss)
     : method_(method), clip_norm_(clip_norm) {
   if (recording()) throw Error("optimizer: make it before record(), so that its moments outlive the program");
   if (!(clip_norm >= 0))
@@ -79,20 +79,23 @@ Optimizer::Optimizer(const std::vector<NamedTensor>& parameters, const Optimizer
           rules[i].pattern, parameters[0].name);
 
   hyper_ = Tensor::zeros(device, {3});
-  if (clip_norm > 0) norm_ = Tensor::zeros(device, {}), scale_ = Tensor::full(device, {}, 1);
+  if (scales_loss) loss_scale_ = Tensor::full(device, {}, 1);
+  if (clip_norm > 0 || scales_loss) norm_ = Tensor::zeros(device, {}), scale_ = Tensor::full(device, {}, 1);
 }
 
-void Optimizer::prepare(std::int64_t step, double learning_rate) const {
+void Optimizer::prepare(std::int64_t step, double learning_rate, double loss_scale) const {
   if (step < 0) throw Error("optimizer: there is no step {}; they count from 0", step);
   const double t = static_cast<double>(step) + 1;
   const auto correction = [&](float beta) { return static_cast<float>(1 - std::pow(double{beta}, t)); };
   hyper_.upload(std::vector<float>{static_cast<float>(learning_rate), correction(method_.beta1),
                                    correction(method_.beta2)});
+  if (loss_scale_) loss_scale_.upload(std::vector<float>{static_cast<float>(loss_scale)});
 }
 
 void Optimizer::step() const {
-  if (clip_norm_ > 0) {
+  if (norm_) {
     GlobalNorm norm{{}, norm_.view(), scale_.view(), clip_norm_};
+    if (loss_scale_) norm.loss_scale = loss_scale_.view();
     for (const Group& group : groups_)
       for (const Slot& slot : group.slots) norm.gradients.push_back(gradient_of(slot.parameter));
     submit(std::move(norm));
@@ -106,7 +109,7 @@ void Optimizer::step() const {
       if (slot.second) update.second.push_back(slot.second.view());
     }
     update.hyper = hyper_.view();
-    if (clip_norm_ > 0) update.gradient_scale = scale_.view();
+    if (scale_) update.gradient_scale = scale_.view();
     update.weight_decay = group.weight_decay;
     submit(update_kernel(method_, std::move(update)));
   }

@@ -53,21 +53,25 @@ class Optimizer {
  public:
   /// Takes the parameters that want a gradient. Of the rules the first that matches holds; where none does,
   /// nothing decays. clip_norm > 0: gradients are scaled down so that their norm, over all parameters, is at
-  /// most that, and where that norm is not finite they count as zero. Throws when there is nothing to
-  /// train, a parameter is not f32 or lies on another device, a rule matches no parameter, clip_norm is
-  /// negative, and inside record().
+  /// most that. scales_loss: backward() starts from loss * loss_scale(), so that gradients that are kept in
+  /// few bits do not vanish, and the update divides by it again. With either, an update whose gradients are
+  /// not finite is left out. Throws when there is nothing to train, a parameter is not f32 or lies on another
+  /// device, a rule matches no parameter, clip_norm is negative, and inside record().
   Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerMethod& method,
-            const std::vector<DecayRule>& rules = {}, float clip_norm = 0);
+            const std::vector<DecayRule>& rules = {}, float clip_norm = 0, bool scales_loss = false);
 
   /// Uploads what the next step() or replay needs. Steps count from 0. Throws when step < 0.
-  void prepare(std::int64_t step, double learning_rate) const;
+  void prepare(std::int64_t step, double learning_rate, double loss_scale = 1) const;
   /// Submits the update of every parameter. Throws, naming it, when one has no gradient.
   void step() const;
   /// Forgets all gradients. Every step begins with it, a recorded one too: gradients add up.
   void zero_grad() const;
 
-  /// f32 []: norm of all gradients before clipping at the last step; undefined without clipping.
+  /// f32 []: norm of all gradients, of the loss as it is, before clipping at the last step; undefined without
+  /// clipping and scaling.
   const Tensor& gradient_norm() const { return norm_; }
+  /// f32 []: what prepare() was given; undefined unless the loss is scaled.
+  const Tensor& loss_scale() const { return loss_scale_; }
   /// Adds the moments to the buffers, as `prefix.first.conv1.weight` and `prefix.second...`: with them and
   /// the parameters a training goes on as if it had never stopped.
   void collect(const std::string& prefix, State& state) const;
@@ -84,7 +88,7 @@ class Optimizer {
   OptimizerMethod method_;
   std::vector<Group> groups_;
   float clip_norm_ = 0;
-  Tensor hyper_, norm_, scale_;
+  Tensor hyper_, norm_, scale_, loss_scale_;
 };
 
 }  // namespace tapeline

@@ -6,15 +6,16 @@
 #include "engine/error.h"
 #include "engine/nn/dropout.h"
 #include "engine/ops/ctc_loss.h"
+#include "engine/ops/elementwise.h"
 #include "engine/ops/reduce.h"
 #include "models/training/snapshot.h"
 
 namespace tapeline {
 
-TrainStep::Result TrainStep::run(const Batch& batch, std::int64_t step, double learning_rate) {
+TrainStep::Result TrainStep::run(const Batch& batch, std::int64_t step, const Rates& rates) {
   Recorded& r = recorded(batch.count, batch.width);
   upload(batch, step, r);
-  optimizer_.prepare(step, learning_rate);
+  optimizer_.prepare(step, rates.learning_rate, rates.loss_scale);
   r.program.replay();
 
   Result result;
@@ -78,7 +79,9 @@ TrainStep::Recorded& TrainStep::recorded(int count, int width) {
     const Tensor losses =
         ctc_loss(logits, made.labels, made.label_lengths, pass.at(network.geometry().final_stage));
     made.losses = losses.detach();
-    mean(losses).backward();
+    Tensor loss = mean(losses);
+    if (optimizer_.loss_scale()) loss = loss * optimizer_.loss_scale();
+    loss.backward();
     optimizer_.step();
     optimizer_.zero_grad();  // the gradients' memory is the program's to share
   });

@@ -20,11 +20,14 @@ class TrainStep {
 
   struct Result {
     double loss = 0;  // mean over the batch's images, in nats; each image's is not divided by its length
-    double gradient_norm = 0;   // before clipping; 0 without clipping
+    double gradient_norm = 0;   // before clipping; 0 without clipping and loss scaling
     std::vector<float> losses;  // of each image
   };
+  struct Rates {
+    double learning_rate = 0, loss_scale = 1;  // the second where the optimiser scales the loss
+  };
   /// Step number `step` (from 0) on a batch whose labels all fit their frames. Blocks until it is done.
-  Result run(const Batch& batch, std::int64_t step, double learning_rate);
+  Result run(const Batch& batch, std::int64_t step, const Rates& rates);
 
   /// The text of the first layer that makes of this batch, with the weights as they are, a value that is not
   /// finite; "" where none does. Changes nothing.

@@ -11,6 +11,7 @@
 #include "engine/optim/schedule.h"
 #include "models/data/cached_dataset.h"
 #include "models/data/loader.h"
+#include "models/training/loss_scale.h"
 #include "models/training/snapshot.h"
 #include "models/training/train_log.h"
 #include "models/training/train_step.h"
@@ -64,7 +65,8 @@ class Trainer {
     else
       begin(device);
     optimizer_.emplace(model_.network->state().parameters, parse_optimizer(options_.optimizer),
-                       parse_decay_rules(options_.decay), static_cast<float>(options_.clip));
+                       parse_decay_rules(options_.decay), static_cast<float>(options_.clip),
+                       device->precision() == Precision::fp16);
     State moments;
     optimizer_->collect("", moments);
     moments_ = moments.buffers;
@@ -194,6 +196,10 @@ class Trainer {
     try {
       state_ = model_.training["state"].get<TrainState>();
       skipped_ = model_.training.value("skipped_steps", skipped_);
+      if (model_.training.contains("loss_scale")) {
+        model_.training["loss_scale"].at("value").get_to(loss_scale_.value);
+        model_.training["loss_scale"].at("steady").get_to(loss_scale_.steady);
+      }
     } catch (const nlohmann::json::exception& error) {
       throw Error("{}: its training state is damaged: {}", path("last.safetensors"), error.what());
     }
@@ -244,24 +250,33 @@ class Trainer {
   std::optional<TrainStep::Result> one_step() {
     const std::optional<Batch> batch = loader_->next();
     if (is_skipped(state_.step)) {
-      next_step(0);
+      next_step({});
       return std::nullopt;
     }
-    learning_rate_ = schedule_.at(state_.step, planned_steps());
-    TrainStep::Result result = step_->run(*batch, state_.step, learning_rate_);
+    rates_now_ = {schedule_.at(state_.step, planned_steps()), loss_scale_.value};
+    TrainStep::Result result = step_->run(*batch, state_.step, rates_now_);
+    if (scales_loss() && std::isfinite(result.loss)) {
+      const bool finite = std::isfinite(result.gradient_norm);
+      if (loss_scale_.adapt(finite) && !finite)
+        result.gradient_norm = 0;  // left out; the next scale is lower
+    }
     if (is_bad(result, *batch)) {
       recover(bad_loss(result, *batch));
       return std::nullopt;
     }
-    next_step(learning_rate_);
+    next_step(rates_now_);
     return result;
   }
 
-  void next_step(double rate) {
-    rates_.push_back(rate);
+  bool scales_loss() const { return optimizer_->loss_scale().defined(); }
+
+  void next_step(const TrainStep::Rates& rates) {
+    rates_.push_back(rates);
     ++state_.step;
   }
-  double rate_of(std::int64_t step) const { return rates_[static_cast<std::size_t>(step - good_step_)]; }
+  const TrainStep::Rates& rates_of(std::int64_t step) const {
+    return rates_[static_cast<std::size_t>(step - good_step_)];
+  }
 
   bool is_skipped(std::int64_t step) const {
     return std::find(skipped_.begin(), skipped_.end(), step) != skipped_.end();
@@ -304,7 +319,7 @@ class Trainer {
     start_loader();
     for (; state_.step < step; ++state_.step) {
       const std::optional<Batch> batch = loader_->next();
-      if (!is_skipped(state_.step)) step_->run(*batch, state_.step, rate_of(state_.step));
+      if (!is_skipped(state_.step)) step_->run(*batch, state_.step, rates_of(state_.step));
     }
   }
 
@@ -317,8 +332,8 @@ class Trainer {
     if (before >= good_step_) {
       go_back_to(before);
       const Batch batch = *loader_->next();
-      step_->run(batch, before, rate_of(before));
-      if (is_bad(step_->run(batch, before, rate_of(before)), batch)) blamed = before;
+      step_->run(batch, before, rates_of(before));
+      if (is_bad(step_->run(batch, before, rates_of(before)), batch)) blamed = before;
     }
     go_back_to(bad);
     Batch batch = *loader_->next();
@@ -342,7 +357,7 @@ class Trainer {
     say(fmt::format("{}; {}. Going on without step {}, {} of {} that may be left out", what, cause,
                     blamed + 1, skipped_.size(), options_.skip_bad_steps));
     rates_.resize(static_cast<std::size_t>(blamed - good_step_));
-    next_step(0);
+    next_step({});
   }
 
   static std::string names_of(const Batch& batch) {
@@ -359,7 +374,7 @@ class Trainer {
     p.steps = planned_steps();
     p.loss = loss;
     p.gradient_norm = gradient_norm;
-    p.learning_rate = learning_rate_;
+    p.learning_rate = rates_now_.learning_rate;
     p.seconds = watch_.seconds();
     const auto done = static_cast<double>(state_.step - first_step_);
     p.images_per_second = done * options_.batch / p.seconds;
@@ -373,6 +388,7 @@ class Trainer {
                         {"loss", p.loss},       {"learning_rate", p.learning_rate},
                         {"seconds", p.seconds}, {"images_per_s", p.images_per_second}};
     if (options_.clip > 0) line["gradient_norm"] = p.gradient_norm;
+    if (scales_loss()) line["loss_scale"] = loss_scale_.value;
     if (p.evaluation) {
       line["exact"] = p.evaluation->exact();
       line["cer"] = p.evaluation->cer();
@@ -383,6 +399,8 @@ class Trainer {
   void save(const char* name, const ExtraTensors& extra) {
     model_.training["state"] = state_;
     if (!skipped_.empty()) model_.training["skipped_steps"] = skipped_;
+    if (scales_loss())
+      model_.training["loss_scale"] = {{"value", loss_scale_.value}, {"steady", loss_scale_.steady}};
     model_.training["length"] = {{"steps", options_.steps},
                                  {"epochs", options_.epochs},
                                  {"minutes", options_.minutes},
@@ -407,12 +425,13 @@ class Trainer {
   std::vector<NamedTensor> tensors_;  // all that a step changes
   Snapshot good_;                     // of them, at the last checkpoint
   std::int64_t good_step_ = 0;
-  std::vector<double> rates_;  // learning rates of the steps since
+  std::vector<TrainStep::Rates> rates_;  // of the steps since
   std::vector<std::int64_t> skipped_;
   std::optional<FolderLock> lock_;
   TrainState state_;
   std::int64_t first_step_ = 0;
-  double learning_rate_ = 0;
+  TrainStep::Rates rates_now_;
+  LossScale loss_scale_;
   Stopwatch watch_;
 };
 

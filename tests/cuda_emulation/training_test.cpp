@@ -87,4 +87,32 @@ TEST_CASE("cuda: training repeats itself, and is taken up by the processor and t
   CHECK(last_loss("to the card") == doctest::Approx(last_loss("processor")).epsilon(.2));
 }
 
+// Fewer bits: about the same loss, and the scale of the loss lives on in a checkpoint.
+TEST_CASE("cuda: training in fp16 scales its loss") {
+  const TemporaryFolder folder;
+  const auto run = [&](const char* name, Precision precision, bool resume, bool stop_at_once) {
+    TrainOptions options = small((folder / name).string());
+    options.resume = resume;
+    const std::atomic<bool> stop{stop_at_once};
+    TrainCallbacks callbacks;
+    callbacks.stop = &stop;
+    train(options, open_device("cuda", {.precision = precision}), callbacks);
+    std::ifstream log((folder / name / "log.jsonl").string());
+    nlohmann::json last;
+    for (std::string line; std::getline(log, line);) last = nlohmann::json::parse(line);
+    return last;
+  };
+  const nlohmann::json plain = run("fp32", Precision::fp32, false, false),
+                       half = run("fp16", Precision::fp16, false, false);
+  CHECK_FALSE(plain.contains("loss_scale"));
+  CHECK(half["loss_scale"] == 65536);
+  CHECK(half["loss"] != plain["loss"]);
+  CHECK(half["loss"].get<double>() == doctest::Approx(plain["loss"].get<double>()).epsilon(.2));
+
+  run("in two parts", Precision::fp16, false, true);
+  run("in two parts", Precision::fp16, true, false);
+  CHECK(bytes_of((folder / "in two parts" / "last.safetensors").string()) ==
+        bytes_of((folder / "fp16" / "last.safetensors").string()));
+}
+
 }  // namespace tapeline

@@ -345,6 +345,16 @@ TEST_CASE("cpu kernels: global norm") {
                               limit};
           },
           1e-6);
+  for (const float limit : {0.0f, 1.0f})
+    compare(
+        [&](Operands& make) {
+          return GlobalNorm{{make.floats({50000}, -1, 1)},
+                            make.empty({}),
+                            make.empty({}),
+                            limit,
+                            make.values<float>({}, {512})};
+        },
+        1e-6);
   for (const float value : {kNan, kInf})
     compare(
         [&](Operands& make) {

@@ -153,6 +153,51 @@ TEST_CASE("optimizer: clips by the norm over all parameters") {
   CHECK_FALSE(Optimizer({a, b}, parse_optimizer("sgd")).gradient_norm().defined());
 }
 
+TEST_CASE("optimizer: a scaled loss gives the same updates, and those that overflow are left out") {
+  for (const char* id : {"reference", "cpu"})
+    for (const float clip : {0.f, 0.5f})
+      for (const std::string& text : kMethods) {
+        CAPTURE(id);
+        CAPTURE(clip);
+        CAPTURE(text);
+        const Device device = open_device(id);
+        const std::vector<float> start = draw(kSize, 0), gradient = draw(kSize, 1);
+        const NamedTensor p = make_leaf(device, "p", start), q = make_leaf(device, "p", start);
+        const OptimizerMethod method = parse_optimizer(text);
+        const Optimizer plain({p}, method, {{"p", 0.05f}}, clip),
+            scaled({q}, method, {{"p", 0.05f}}, clip, true);
+        State moments;
+        scaled.collect("", moments);
+        for (int step = 0; step < 3; ++step) {
+          set_gradient(p, gradient);
+          plain.prepare(step, 0.01);
+          plain.step();
+          Tensor loss = sum(q.tensor * Tensor::from(device, q.tensor.shape(), gradient));
+          scaled.zero_grad();
+          scaled.prepare(step, 0.01, 1024);
+          (loss * scaled.loss_scale()).backward();
+          CHECK(q.tensor.grad().to_vector<float>()[0] == 1024 * gradient[0]);
+          scaled.step();
+        }
+        CHECK(q.tensor.to_vector<float>() == p.tensor.to_vector<float>());
+        if (clip > 0) CHECK(scaled.gradient_norm().item() == plain.gradient_norm().item());
+
+        const auto all = [&] {
+          std::vector<std::vector<float>> values{q.tensor.to_vector<float>()};
+          for (const NamedTensor& moment : moments.buffers)
+            values.push_back(moment.tensor.to_vector<float>());
+          return values;
+        };
+        const auto before = all();
+        std::vector<float> overflowing = gradient;
+        overflowing.back() = std::numeric_limits<float>::infinity();
+        set_gradient(q, overflowing);
+        scaled.step();
+        CHECK(scaled.gradient_norm().item() == std::numeric_limits<float>::infinity());
+        CHECK(all() == before);
+      }
+}
+
 TEST_CASE("optimizer: weight decay by name, the first rule that matches") {
   const Device device = open_device("reference");
   const NamedTensor weight = make_leaf(device, "conv1.weight", {1}),

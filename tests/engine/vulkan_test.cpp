@@ -4,11 +4,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "backends/registry.h"
 #include "backends/vulkan/backend.h"
 #include "engine/ops/ops.h"
+#include "engine/optim/optimizer.h"
 #include "engine/random.h"
 
 namespace tapeline {
@@ -84,6 +87,38 @@ TEST_CASE("vulkan: the same bits every time, and for an image alone or in a batc
   CHECK((all == run(0, 3)));
   const std::vector<float> second = run(1, 1);
   CHECK(std::equal(second.begin(), second.end(), all.begin() + static_cast<std::ptrdiff_t>(second.size())));
+}
+
+TEST_CASE("vulkan: optimisers, clipping and a scaled loss do what they do in plain loops") {
+  const Device device = open_device("vulkan");
+  for (const char* text :
+       {"sgd", "sgd:momentum=.9,nesterov", "adam", "adamw", "rmsprop:momentum=.5", "adadelta"})
+    for (const float clip : {0.f, 0.5f})
+      for (const bool scales_loss : {false, true}) {
+        CAPTURE(text);
+        CAPTURE(clip);
+        CAPTURE(scales_loss);
+        const auto train = [&](const Device& on, float last) {
+          NamedTensor p{"p", Tensor::from(on, {1000}, draw(1000))};
+          p.tensor.set_requires_grad();
+          const Optimizer optimizer({p}, parse_optimizer(text), {{"p", 0.05f}}, clip, scales_loss);
+          std::vector<float> gradient = draw(1000);
+          for (const float value : {gradient.back(), -gradient.back(), last}) {
+            gradient.back() = value;
+            p.tensor.set_grad(Tensor::from(on, {1000}, gradient));
+            optimizer.prepare(1, 0.01, 64);
+            optimizer.step();
+          }
+          return p.tensor.to_vector<float>();
+        };
+        for (const float last : {0.25f, std::numeric_limits<float>::infinity()}) {
+          if (last > 1 && clip == 0 && !scales_loss) continue;  // nobody looks whether gradients are finite
+          const std::vector<float> ours = train(device, last), plain = train(open_device("reference"), last);
+          float worst = 0;
+          for (std::size_t i = 0; i < ours.size(); ++i) worst = std::max(worst, std::abs(ours[i] - plain[i]));
+          CHECK(worst < 1e-5f);
+        }
+      }
 }
 
 TEST_CASE("vulkan: f64 is refused by name, and still moved and converted") {
