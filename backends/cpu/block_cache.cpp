@@ -69,8 +69,7 @@ BlockCache::~BlockCache() { trim(); }
 std::shared_ptr<Block> BlockCache::allocate(std::size_t bytes) {
   const std::scoped_lock lock(mutex_);
   if (limit_ > 0 && (bytes > limit_ || used_ > limit_ - bytes))
-    throw Error("cpu: out of memory: {} bytes were asked for, and {} of {} are in use; use a smaller batch",
-                bytes, used_, limit_);
+    throw OutOfMemory("cpu", bytes, limit_ - std::min(used_, limit_), limit_);
   const std::size_t size = size_class(bytes);
   void* memory = nullptr;
   if (auto& list = free_[size]; !list.empty()) {
@@ -84,11 +83,7 @@ std::shared_ptr<Block> BlockCache::allocate(std::size_t bytes) {
       trim();
       memory = allocate_pages(size);
     }
-    if (!memory)
-      throw Error(
-          "cpu: out of memory: {} bytes were asked for, and the system has none left besides {} in use; "
-          "use a smaller batch",
-          bytes, used_);
+    if (!memory) throw OutOfMemory("cpu", bytes, 0, used_);
   }
   used_ += size;
   most_used_ = std::max(most_used_, used_);

@@ -51,10 +51,7 @@ class Stream {
       cudaGetLastError();
       std::size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
-      throw Error(
-          "out of memory on cuda:{} ({}): asked for {:.1f} MiB in one piece, {:.1f} of {:.1f} MiB are free; "
-          "{}",
-          card_.device, card_.name, mebibytes(bytes), mebibytes(free), mebibytes(total), advice(bytes, free));
+      throw OutOfMemory(fmt::format("cuda:{} ({})", card_.device, card_.name), bytes, free, total);
     }
     check(error, "allocating memory");
     return memory;
@@ -62,15 +59,6 @@ class Stream {
   void free(void* memory) { cudaFreeAsync(memory, stream_); }
 
  private:
-  static double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
-  // Nearly all memory is in proportion to the batch.
-  static std::string advice(std::size_t bytes, std::size_t free) {
-    const double share = static_cast<double>(free) / static_cast<double>(std::max<std::size_t>(bytes, 1));
-    if (share >= 1) return "the free memory is in pieces; a smaller batch, or starting anew, helps";
-    return fmt::format("a batch of {} % of this one's size would fit, if this is what grows with it",
-                       std::max(1, static_cast<int>(90 * share)));
-  }
-
   Card card_;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;

@@ -2,6 +2,7 @@
 
 #include "backends/cuda/context.h"
 #include "backends/cuda/errors.h"
+#include "engine/error.h"
 
 namespace tapeline::cuda {
 
@@ -16,7 +17,12 @@ void* Scratch::take(std::size_t bytes) {
     // cudaMalloc, and not from the stream's pool: it may be called while the stream is being captured.
     const std::size_t capacity = std::max({2 * capacity_, bytes, kLeast});
     void* chunk = nullptr;
-    check(cudaMalloc(&chunk, capacity), "allocating memory for a kernel's intermediate results");
+    if (cudaMalloc(&chunk, capacity) == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      std::size_t free = 0, total = 0;
+      cudaMemGetInfo(&free, &total);
+      throw OutOfMemory("working space of a kernel", capacity, free, total);
+    }
     chunks_.push_back(chunk);
     capacity_ = capacity;
     used_ = 0;

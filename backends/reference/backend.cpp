@@ -65,10 +65,7 @@ class ReferenceBackend final : public Backend {
       if (bytes > machine_memory()) throw std::bad_alloc();
       return std::make_shared<HostBlock>(bytes);
     } catch (const std::bad_alloc&) {
-      throw Error(
-          "out of memory: asked for {} bytes in one piece, this machine has {} in all; use a smaller "
-          "batch, image or network",
-          bytes, machine_memory());
+      throw OutOfMemory("reference", bytes, 0, machine_memory());
     }
   }
   void upload(const Storage& to, std::size_t offset, std::span<const std::byte> from) override {

@@ -60,7 +60,28 @@ std::string TrainStep::first_layer_not_finite(const Batch& batch, std::int64_t s
 TrainStep::Recorded& TrainStep::recorded(int count, int width) {
   const std::pair key{count, width};
   if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
+  try {
+    return programs_.emplace(key, make(count, width)).first->second;
+  } catch (const OutOfMemory& error) {
+    throw Error("a batch of {}: {}{}", count, error.what(), what_fits(width, error.free));
+  }
+}
 
+/// Memory is in proportion to the batch, but for a part that two small ones tell.
+std::string TrainStep::what_fits(int width, std::size_t free) const {
+  constexpr int kMore = 8;
+  constexpr double kShare = 0.8;  // working space of kernels and uploads is wanted too
+  try {
+    const auto one = static_cast<double>(make(1, width).bytes());
+    const double each = (static_cast<double>(make(1 + kMore, width).bytes()) - one) / kMore;
+    const double room = kShare * static_cast<double>(free) - one;
+    if (room >= 0) return fmt::format(", such as {}", 1 + static_cast<std::int64_t>(room / each));
+  } catch (const OutOfMemory&) {
+  }
+  return "; not even one image fits, so it takes a smaller network";
+}
+
+TrainStep::Recorded TrainStep::make(int count, int width) const {
   const Network& network = *model_.network;
   const Device& device = network.device();
   const int frames = network.geometry().frames(network.any_width() ? width : network.spec().width);
@@ -86,7 +107,7 @@ TrainStep::Recorded& TrainStep::recorded(int count, int width) {
     optimizer_.zero_grad();  // the gradients' memory is the program's to share
   });
   made.program.compile();
-  return programs_.emplace(key, std::move(made)).first->second;
+  return made;
 }
 
 std::size_t TrainStep::arena_bytes() const {

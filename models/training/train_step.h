@@ -27,6 +27,7 @@ class TrainStep {
     double learning_rate = 0, loss_scale = 1;  // the second where the optimiser scales the loss
   };
   /// Step number `step` (from 0) on a batch whose labels all fit their frames. Blocks until it is done.
+  /// Throws, saying which batch would fit, where the device's memory does not hold this one.
   Result run(const Batch& batch, std::int64_t step, const Rates& rates);
 
   /// The text of the first layer that makes of this batch, with the weights as they are, a value that is not
@@ -41,7 +42,11 @@ class TrainStep {
     Tensor images, labels, label_lengths, dropout, losses;
     std::vector<Tensor> widths;
     Program program;
+    std::size_t bytes() const { return images.view().bytes() + program.arena_bytes(); }
   };
+  Recorded make(int count, int width) const;
+  /// The end of a sentence.
+  std::string what_fits(int width, std::size_t free) const;
   Recorded& recorded(int count, int width);
   void upload(const Batch& batch, std::int64_t step, const Recorded& to) const;
 

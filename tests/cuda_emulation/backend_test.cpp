@@ -87,7 +87,7 @@ TEST_CASE("cuda: out of memory says how much there is") {
   const auto device = open_cuda();
   const auto held = device->allocate(std::size_t{20} << 20);
   expect_texts(error_of([&] { device->allocate(std::size_t{100} << 20); }),
-               {"asked for 100.0 MiB", "of 96.0 MiB", "%"});
+               {"cuda:0", "100.0 MiB were asked for", "of 96.0 MiB", "smaller batch"});
   device->allocate(std::size_t{1} << 20);
   device->allocate(0);
 }

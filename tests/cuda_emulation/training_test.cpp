@@ -1,9 +1,11 @@
 // Whole trainings on the emulated card: each step is one captured graph.
 
+#include <cuda_runtime.h>
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -113,6 +115,43 @@ TEST_CASE("cuda: training in fp16 scales its loss") {
   run("in two parts", Precision::fp16, true, false);
   CHECK(bytes_of((folder / "in two parts" / "last.safetensors").string()) ==
         bytes_of((folder / "fp16" / "last.safetensors").string()));
+}
+
+TEST_CASE("cuda: where a batch does not fit, one that does is named") {
+  const TemporaryFolder folder;
+  struct SmallCard {
+    SmallCard() {
+      setenv("TAPELINE_CUDA_BLAS", "0", 1);  // its working space alone is larger
+      cuda_emulation::faults.memory = std::size_t{64} << 20;
+    }
+    ~SmallCard() {
+      cuda_emulation::faults = {};
+      unsetenv("TAPELINE_CUDA_BLAS");
+    }
+  } const card;
+  const auto error_of = [&](const char* name, int batch) -> std::string {
+    TrainOptions options = small((folder / name).string());
+    options.data = "synth:expressions?seed=3&count=1000";
+    options.training = open_dataset(options.data);
+    options.batch = batch;
+    options.steps = options.evaluate_every = 1;
+    options.validation = nullptr;
+    try {
+      train(options, open_device("cuda"), {});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const std::string message = error_of("too much", 1000), before = "use a smaller batch, such as ";
+  INFO(message);
+  CHECK(message.starts_with("a batch of 1000: cuda:0"));
+  const auto place = message.find(before);
+  REQUIRE(place != message.npos);
+  const int fits = std::stoi(message.substr(place + before.size()));
+  CHECK(fits > 4);
+  // Of so small a card the buffers for uploads, which no batch changes, are a good part.
+  CHECK(error_of("enough", fits / 2).empty());
 }
 
 }  // namespace tapeline
