@@ -32,6 +32,17 @@ inline constexpr int kRowStride =
 
 enum class Layout { by_rows, by_columns };
 
+/// So many rows of B ahead of the sums, its lines are called into the second cache: panels that only memory
+/// holds would else keep a tile waiting for more than half of its time.
+inline constexpr int kRowsAhead = 64;
+
+template <int kVectors>
+TAPELINE_INLINE void call_ahead(const float* row) {
+  constexpr int kLine = 16;  // floats
+#pragma GCC unroll 2
+  for (int j = 0; j < kVectors * kWidth; j += kLine) __builtin_prefetch(row + j, 0, 2);
+}
+
 /// What becomes of the sums of one block of k.
 struct Finish {
   const float* bias = nullptr;  // [columns], added; optional
@@ -45,6 +56,7 @@ template <int kRows, int kVectors, Layout kLayout>
   Vec sums[kRows][kVectors];
 #pragma GCC unroll 4
   for (int k = 0; k < inner; ++k) {
+    call_ahead<kVectors>(b + kRowsAhead * ldb);
     Vec bs[kVectors];
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) bs[j] = load(b + j * kWidth);
