@@ -133,21 +133,20 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, const
     const std::int64_t width = in_place ? columns : smaller(chunk, columns - left);
     const std::int64_t panels = ceil_div(width, kTileColumns), full_panels = width / kTileColumns;
     // Only the last panel is packed where the others are read in place.
-    const std::int64_t first_packed = in_place ? full_panels : 0;
-    float* packed = kept.data ? kept.data
-                              : context.scratch.shared_floats(
-                                    0, (panels - first_packed) * inner * kTileColumns + kTileColumns);
-    context.pool.parallel_for(kept.filled ? 0 : (panels - first_packed) * inner_blocks, 4,
-                              [&](std::int64_t begin, std::int64_t end) {
-                                for (std::int64_t i = begin; i < end; ++i) {
-                                  const std::int64_t panel = i / inner_blocks, block = i % inner_blocks;
-                                  const std::int64_t k = inner * block / inner_blocks,
-                                                     next = inner * (block + 1) / inner_blocks;
-                                  const std::int64_t column = (first_packed + panel) * kTileColumns;
-                                  pack_b(packed + (panel * inner + k) * kTileColumns, k, next - k,
-                                         left + column, smaller(kTileColumns, width - column));
-                                }
-                              });
+    const std::int64_t first_packed = in_place ? full_panels : 0, packed_panels = panels - first_packed;
+    float* packed =
+        kept.data ? kept.data
+                  : context.scratch.shared_floats(0, packed_panels * inner * kTileColumns + kTileColumns);
+    context.pool.parallel_for(
+        kept.filled ? 0 : packed_panels * inner_blocks, 4, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) {
+            const std::int64_t panel = i / inner_blocks, block = i % inner_blocks;
+            const std::int64_t k = inner * block / inner_blocks, next = inner * (block + 1) / inner_blocks;
+            const std::int64_t column = (first_packed + panel) * kTileColumns;
+            pack_b(packed + (packed_panels * k + panel * (next - k)) * kTileColumns, k, next - k,
+                   left + column, smaller(kTileColumns, width - column));
+          }
+        });
 
     // First as many tasks as there are full blocks of rows, then more by cutting the columns, then the rows.
     const std::int64_t wanted =
@@ -177,8 +176,8 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, const
         pack_a(a, lda, row, count, k, depth);
         if (!in_place) {
           multiply_block<A::kLayout>(count, end - column, depth, a, lda,
-                                     packed + (from * inner + k) * kTileColumns, kTileColumns,
-                                     inner * kTileColumns, c, left + column, now);
+                                     packed + (panels * k + from * depth) * kTileColumns, kTileColumns,
+                                     depth * kTileColumns, c, left + column, now);
           continue;
         }
         const std::int64_t plain = smaller(end, full_panels * kTileColumns);
@@ -187,7 +186,7 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, const
                                    kTileColumns, c, column, now);
         if (end > plain)
           multiply_block<A::kLayout>(count, end - plain, depth, a, lda, packed + k * kTileColumns,
-                                     kTileColumns, inner * kTileColumns, c, plain, now);
+                                     kTileColumns, depth * kTileColumns, c, plain, now);
       }
       if (activation) activate_rows(activation, c, count, left + column, end - column);
     });

@@ -32,16 +32,13 @@ inline constexpr int kRowStride =
 
 enum class Layout { by_rows, by_columns };
 
-/// So many rows of B ahead of the sums, its lines are called into the second cache: panels that only memory
-/// holds would else keep a tile waiting for more than half of its time.
+/// Lines of B that a tile calls into the second cache while it sums: panels that only memory holds would else
+/// keep it waiting for more than half of its time. Row k calls `row + k * step`.
+struct Ahead {
+  const float* row;
+  std::int64_t step;
+};
 inline constexpr int kRowsAhead = 64;
-
-template <int kVectors>
-TAPELINE_INLINE void call_ahead(const float* row) {
-  constexpr int kLine = 16;  // floats
-#pragma GCC unroll 2
-  for (int j = 0; j < kVectors * kWidth; j += kLine) __builtin_prefetch(row + j, 0, 2);
-}
 
 /// What becomes of the sums of one block of k.
 struct Finish {
@@ -51,12 +48,14 @@ struct Finish {
 
 template <int kRows, int kVectors, Layout kLayout>
 [[gnu::noinline]] void tile(int inner, const float* __restrict a, std::int64_t lda, const float* __restrict b,
-                            std::int64_t ldb, float* const* rows, std::int64_t column, int row_count,
-                            int column_count, Finish finish) {
+                            std::int64_t ldb, Ahead ahead, float* const* rows, std::int64_t column,
+                            int row_count, int column_count, Finish finish) {
   Vec sums[kRows][kVectors];
 #pragma GCC unroll 4
   for (int k = 0; k < inner; ++k) {
-    call_ahead<kVectors>(b + kRowsAhead * ldb);
+    __builtin_prefetch(ahead.row, 0, 2);
+    if constexpr (kVectors * kWidth > 16) __builtin_prefetch(ahead.row + 16, 0, 2);
+    ahead.row += ahead.step;
     Vec bs[kVectors];
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) bs[j] = load(b + j * kWidth);
@@ -100,7 +99,7 @@ template <int kRows, int kVectors, Layout kLayout>
   }
 }
 
-using Tile = void (*)(int, const float*, std::int64_t, const float*, std::int64_t, float* const*,
+using Tile = void (*)(int, const float*, std::int64_t, const float*, std::int64_t, Ahead, float* const*,
                       std::int64_t, int, int, Finish);
 
 /// The smallest compiled tile that has this many rows, 1 .. kTileRows. Its A must have memory for all its
@@ -131,6 +130,12 @@ template <Layout kLayout>
   const auto first_row = [=](std::int64_t t) {
     return t == tiles ? row_count : (row_count * t / tiles + 1) / 2 * 2;
   };
+  // One tile calls its own panel, which goes on in memory as it is used; several share in calling the next.
+  const auto ahead = [=](const float* panel, std::int64_t t) -> Ahead {
+    if (tiles == 1 || ldb != kTileColumns) return {panel + kRowsAhead * ldb, ldb};
+    const std::int64_t step = (kTileColumns + tiles - 1) / tiles;
+    return {panel + panel_stride + t * inner * step, step};
+  };
   for (std::int64_t j = 0; j < column_count; j += kTileColumns) {
     const int columns = static_cast<int>(column_count - j < kTileColumns ? column_count - j : kTileColumns);
     const float* panel = b + j / kTileColumns * panel_stride;
@@ -138,8 +143,8 @@ template <Layout kLayout>
       const std::int64_t first = first_row(t);
       const int rows = static_cast<int>(first_row(t + 1) - first);
       const Tile tile = columns > kWidth ? tile_for<2, kLayout>(rows) : tile_for<1, kLayout>(rows);
-      tile(inner, a + first * (kLayout == Layout::by_rows ? kRowStride : 1), lda, panel, ldb, c + first,
-           column + j, rows, columns, finish);
+      tile(inner, a + first * (kLayout == Layout::by_rows ? kRowStride : 1), lda, panel, ldb, ahead(panel, t),
+           c + first, column + j, rows, columns, finish);
     }
   }
 }
