@@ -10,6 +10,7 @@
 #include "shaders/conv2d_backward_input.spv.h"
 #include "shaders/conv2d_backward_weight.spv.h"
 #include "shaders/conv2d_forward.spv.h"
+#include "shaders/conv2d_lanes.spv.h"
 #include "shaders/conv2d_tile.spv.h"
 #include "shaders/conv2d_tile_weight.spv.h"
 #include "shaders/sum_slabs.spv.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr Shader kForward{"conv2d_forward", conv2d_forward_spv};
 constexpr Shader kBackwardInput{"conv2d_backward_input", conv2d_backward_input_spv};
 constexpr Shader kBackwardWeight{"conv2d_backward_weight", conv2d_backward_weight_spv};
+constexpr Shader kLanes{"conv2d_lanes", conv2d_lanes_spv};
 constexpr Shader kTile{"conv2d_tile", conv2d_tile_spv};
 constexpr Shader kTileWeight{"conv2d_tile_weight", conv2d_tile_weight_spv};
 constexpr Shader kSumSlabs{"sum_slabs", sum_slabs_spv};
@@ -70,8 +72,28 @@ bool in_fours(int channels) { return channels % 4 == 0; }
 
 std::int64_t blocks_of(int channels) { return (channels / 4 + 1) / 2; }
 
+void dispatch_lanes(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
+                    const Place& output, const ProductEnd& end, Plan& plan) {
+  constexpr std::uint32_t kRows = 16;
+  const std::uint32_t lanes = plan.device().physical().shuffle_lanes;
+  const std::uint32_t fours = (narrow(g.out_channels) + 3) / 4, blocks = (fours + lanes - 1) / lanes;
+  const std::uint32_t each = blocks % 2 == 0 || blocks > 4 ? 2 : 1;  // fours a lane
+  const std::uint64_t tiles =
+      (std::uint64_t{positions_of(g)} + kRows - 1) / kRows * ((blocks + each - 1) / each);
+  Push push = push_of(g);
+  push.slope = end.activation.slope;
+  plan.dispatch(kLanes,
+                {texels(input, in_fours(g.in_channels)), texels(weight, in_fours(g.out_channels)), end.bias,
+                 end.accumulate ? both(output) : out(output)},
+                push, {tiles, lanes},
+                {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
+                 in_fours(g.in_channels), in_fours(g.out_channels), each});
+}
+
 void dispatch_tiles(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
                     const Place& output, const ProductEnd& end, Plan& plan) {
+  if (plan.lanes_fit(input, in_fours(g.in_channels)) && plan.lanes_fit(weight, in_fours(g.out_channels)))
+    return dispatch_lanes(g, backward, input, weight, output, end, plan);
   Push push = push_of(g);
   push.slope = end.activation.slope;
   const std::int64_t tiles =

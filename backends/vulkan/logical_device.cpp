@@ -53,6 +53,18 @@ std::optional<std::uint32_t> compute_family(VkPhysicalDevice device) {
   return found;
 }
 
+std::uint32_t shuffle_lanes_of(VkPhysicalDevice device) {
+  VkPhysicalDeviceSubgroupProperties subgroup{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
+  VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                         .pNext = &subgroup};
+  vkGetPhysicalDeviceProperties2(device, &properties);
+  constexpr VkSubgroupFeatureFlags kNeeded =
+      VK_SUBGROUP_FEATURE_SHUFFLE_BIT | VK_SUBGROUP_FEATURE_VOTE_BIT | VK_SUBGROUP_FEATURE_BASIC_BIT;
+  const bool can = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                   (subgroup.supportedOperations & kNeeded) == kNeeded;
+  return can ? subgroup.subgroupSize : 0;
+}
+
 std::string describe_features(VkPhysicalDevice device, std::uint32_t api,
                               const std::vector<VkExtensionProperties>& extensions) {
   VkPhysicalDeviceSubgroupProperties subgroup{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
@@ -113,6 +125,7 @@ PhysicalDevice examine(VkPhysicalDevice handle, std::size_t index) {
                     properties.limits.maxComputeWorkGroupInvocations, kInvocations);
   } else {
     device.queue_family = *family;
+    device.shuffle_lanes = shuffle_lanes_of(handle);
     device.about += ", " + describe_features(handle, properties.apiVersion, extensions_of(handle));
   }
   return device;

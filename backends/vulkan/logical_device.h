@@ -19,6 +19,7 @@ struct PhysicalDevice {
   VkPhysicalDeviceLimits limits{};
   std::size_t memory = 0;  // bytes of the largest heap that is the device's own
   std::uint32_t queue_family = 0;
+  std::uint32_t shuffle_lanes = 0;  // of a subgroup that can shuffle and vote; 0 where it cannot
 };
 
 /// All that the driver lists, usable or not.

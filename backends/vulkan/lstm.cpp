@@ -1,20 +1,26 @@
 // A workgroup for each few sequences of one direction; their states stay in its shared memory.
 
 #include <algorithm>
+#include <bit>
+#include <thread>
 
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/slabs.h"
 #include "engine/error.h"
 #include "shaders/lstm_backward.spv.h"
+#include "shaders/lstm_backward_lanes.spv.h"
 #include "shaders/lstm_backward_weight.spv.h"
 #include "shaders/lstm_forward.spv.h"
+#include "shaders/lstm_forward_lanes.spv.h"
 #include "shaders/sum_slabs.spv.h"
 
 namespace tapeline::vulkan {
 namespace {
 
 constexpr Shader kForward{"lstm_forward", lstm_forward_spv};
+constexpr Shader kForwardLanes{"lstm_forward_lanes", lstm_forward_lanes_spv};
 constexpr Shader kBackward{"lstm_backward", lstm_backward_spv};
+constexpr Shader kBackwardLanes{"lstm_backward_lanes", lstm_backward_lanes_spv};
 constexpr Shader kBackwardWeight{"lstm_backward_weight", lstm_backward_weight_spv};
 constexpr Shader kSumSlabs{"sum_slabs", sum_slabs_spv};
 
@@ -34,6 +40,14 @@ struct Work {
   Grid grid;
 };
 
+constexpr std::uint32_t kLanesInStep = 16;  // whole subgroups on all drivers on the processor
+
+// As many workgroups as the processor has cores, and no sequence alone where there are more.
+std::uint32_t sequences_together(const Push& push) {
+  const std::uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::clamp(std::bit_ceil(push.batch * push.directions / cores), 1u, 8u);
+}
+
 Work work_of(const LstmGeometry& g, const Plan& plan) {
   const VkPhysicalDeviceLimits& limits = plan.device().limits();
   Work work;
@@ -47,11 +61,11 @@ Work work_of(const LstmGeometry& g, const Plan& plan) {
         "an LSTM of {} units needs {} bytes of shared memory, and the device has {}; use a smaller one, or "
         "the device 'cpu'",
         g.hidden, bytes, limits.maxComputeSharedMemorySize);
-  work.together = std::min(room, plan.device().is_cpu() ? 4u : 1u);
+  work.together = std::min(room, plan.device().is_cpu() ? sequences_together(work.push) : 1u);
   const std::uint32_t lanes =
       std::min({limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0], 256u});
   work.grid = {std::uint64_t{(work.push.batch + work.together - 1) / work.together} * work.push.directions,
-               std::min(lanes, std::max(8u, (work.hidden + 7) / 8 * 8))};
+               std::min(lanes, (work.hidden + kLanesInStep - 1) / kLanesInStep * kLanesInStep)};
   return work;
 }
 
@@ -61,18 +75,26 @@ void plan(const LstmForward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.gates_in), count_of(k.w_hh);
   const Work work = work_of(k.geometry, plan);
-  plan.dispatch(kForward,
-                {in(k.gates_in), in(k.w_hh), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
-                work.push, work.grid, {work.together, work.hidden, bool(k.frames), bool(k.gates)});
+  const bool lanes = plan.lanes_fit(place_of(k.gates_in), true) && plan.lanes_fit(place_of(k.w_hh), true);
+  plan.dispatch(
+      lanes ? kForwardLanes : kForward,
+      {lanes ? texels(place_of(k.gates_in), true) : in(k.gates_in),
+       lanes ? texels(place_of(k.w_hh), true) : in(k.w_hh), in(k.frames), out(k.output), out(k.gates),
+       out(k.cells)},
+      work.push, work.grid,
+      {work.together, work.hidden, bool(k.frames), bool(k.gates), plan.device().physical().shuffle_lanes});
 }
 
 void plan(const LstmBackward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.grad_gates_in), count_of(k.w_hh);
   const Work work = work_of(k.geometry, plan);
-  plan.dispatch(kBackward,
-                {in(k.w_hh), in(k.frames), in(k.gates), in(k.cells), in(k.grad_output), out(k.grad_gates_in)},
-                work.push, work.grid, {work.together, work.hidden, bool(k.frames)});
+  const bool lanes = plan.lanes_fit(place_of(k.w_hh), true);
+  plan.dispatch(lanes ? kBackwardLanes : kBackward,
+                {lanes ? texels(place_of(k.w_hh), true) : in(k.w_hh), in(k.frames), in(k.gates), in(k.cells),
+                 in(k.grad_output), out(k.grad_gates_in)},
+                work.push, work.grid,
+                {work.together, work.hidden, bool(k.frames), plan.device().physical().shuffle_lanes});
   if (!k.grad_w_hh) return;
 
   const std::uint32_t weights = count_of(k.grad_w_hh);

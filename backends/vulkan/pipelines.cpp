@@ -19,24 +19,28 @@ std::vector<std::uint32_t> constants_of(const Dispatch& dispatch) {
 Pipelines::Pipelines(std::shared_ptr<LogicalDevice> device)
     : device_(std::move(device)), nothing_(device_, 256, device_->tensor_memory(), false) {
   const VkDevice handle = device_->handle();
-  std::array<VkDescriptorSetLayoutBinding, Dispatch::kMostOperands> bindings{};
-  for (std::uint32_t i = 0; i < bindings.size(); ++i)
-    bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
   const VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, Dispatch::kMostPush};
-  for (std::uint32_t operands = 1; operands < layouts_.size(); ++operands) {
-    Layout& layout = layouts_[operands];
-    VkDescriptorSetLayoutCreateInfo set{.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
-    set.bindingCount = operands;
-    set.pBindings = bindings.data();
-    device_->check(vkCreateDescriptorSetLayout(handle, &set, nullptr, &layout.set),
-                   "making a descriptor set layout");
-    VkPipelineLayoutCreateInfo info{.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
-    info.setLayoutCount = 1;
-    info.pSetLayouts = &layout.set;
-    info.pushConstantRangeCount = 1;
-    info.pPushConstantRanges = &push;
-    device_->check(vkCreatePipelineLayout(handle, &info, nullptr, &layout.pipeline),
-                   "making a pipeline layout");
+  for (std::uint32_t texels = 0; texels < layouts_.size(); ++texels) {
+    std::array<VkDescriptorSetLayoutBinding, Dispatch::kMostOperands> bindings{};
+    for (std::uint32_t i = 0; i < bindings.size(); ++i)
+      bindings[i] = {i,
+                     i < texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                     1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
+    for (std::uint32_t operands = texels + 1; operands < layouts_[texels].size(); ++operands) {
+      Layout& layout = layouts_[texels][operands];
+      VkDescriptorSetLayoutCreateInfo set{.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
+      set.bindingCount = operands;
+      set.pBindings = bindings.data();
+      device_->check(vkCreateDescriptorSetLayout(handle, &set, nullptr, &layout.set),
+                     "making a descriptor set layout");
+      VkPipelineLayoutCreateInfo info{.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+      info.setLayoutCount = 1;
+      info.pSetLayouts = &layout.set;
+      info.pushConstantRangeCount = 1;
+      info.pPushConstantRanges = &push;
+      device_->check(vkCreatePipelineLayout(handle, &info, nullptr, &layout.pipeline),
+                     "making a pipeline layout");
+    }
   }
   VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
   device_->check(vkCreatePipelineCache(handle, &cache, nullptr, &cache_), "making a pipeline cache");
@@ -46,10 +50,11 @@ Pipelines::~Pipelines() {
   const VkDevice handle = device_->handle();
   for (const auto& [key, pipeline] : pipelines_) vkDestroyPipeline(handle, pipeline, nullptr);
   vkDestroyPipelineCache(handle, cache_, nullptr);
-  for (const Layout& layout : layouts_) {
-    vkDestroyPipelineLayout(handle, layout.pipeline, nullptr);
-    vkDestroyDescriptorSetLayout(handle, layout.set, nullptr);
-  }
+  for (const auto& layouts : layouts_)
+    for (const Layout& layout : layouts) {
+      vkDestroyPipelineLayout(handle, layout.pipeline, nullptr);
+      vkDestroyDescriptorSetLayout(handle, layout.set, nullptr);
+    }
 }
 
 VkPipeline Pipelines::pipeline(const Dispatch& dispatch) {
@@ -112,7 +117,7 @@ VkPipeline Pipelines::create(const Dispatch& dispatch) const {
                 .module = module,
                 .pName = "main",
                 .pSpecializationInfo = &constants};
-  info.layout = layout(dispatch.operand_count).pipeline;
+  info.layout = layout(dispatch).pipeline;
   VkPipeline pipeline = VK_NULL_HANDLE;
   const VkResult result = vkCreateComputePipelines(handle, cache_, 1, &info, nullptr, &pipeline);
   vkDestroyShaderModule(handle, module, nullptr);

@@ -21,8 +21,10 @@ class Pipelines {
     VkDescriptorSetLayout set = VK_NULL_HANDLE;
     VkPipelineLayout pipeline = VK_NULL_HANDLE;
   };
-  /// For so many operands.
-  const Layout& layout(std::size_t operands) const { return layouts_[operands]; }
+  /// For the operands of a dispatch: how many, and how many of them are texels.
+  const Layout& layout(const Dispatch& dispatch) const {
+    return layouts_[dispatch.texel_count][dispatch.operand_count];
+  }
   /// A little memory that nobody writes.
   const Buffer& nothing() const { return nothing_; }
   VkPipeline pipeline(const Dispatch& dispatch);
@@ -39,7 +41,7 @@ class Pipelines {
 
   std::shared_ptr<LogicalDevice> device_;
   Buffer nothing_;
-  std::array<Layout, Dispatch::kMostOperands + 1> layouts_{};
+  std::array<std::array<Layout, Dispatch::kMostOperands + 1>, Dispatch::kMostTexels + 1> layouts_{};
   VkPipelineCache cache_ = VK_NULL_HANDLE;
   std::map<Key, VkPipeline> pipelines_;
 };

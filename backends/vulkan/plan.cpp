@@ -18,6 +18,11 @@ void Plan::add(const Kernel& kernel) {
   }
 }
 
+bool Plan::lanes_fit(const Place& place, bool fours) const {
+  return device_.is_cpu() && device_.physical().shuffle_lanes > 0 &&
+         place.bytes / (fours ? 16 : 4) <= device_.limits().maxTexelBufferElements;
+}
+
 Place Plan::scratch(std::size_t bytes) {
   bytes = (bytes + 255) / 256 * 256;
   if (scratch_blocks_.empty() || scratch_used_ + bytes > scratch_blocks_.back()->bytes) {
@@ -33,15 +38,21 @@ Place Plan::scratch(std::size_t bytes) {
 Dispatch& Plan::append(const Shader& shader, std::initializer_list<Operand> operands, const Grid& grid,
                        std::initializer_list<std::uint32_t> constants) {
   const VkPhysicalDeviceLimits& limits = device_.limits();
-  for (const Operand& operand : operands) {
-    if (operand.place.bytes > limits.maxStorageBufferRange)
-      throw Error("an operand has {} bytes, and this device's kernels reach {}; use a smaller batch or image",
-                  operand.place.bytes, limits.maxStorageBufferRange);
-    if (operand.place.offset % limits.minStorageBufferOffsetAlignment != 0)
-      throw Error("an operand begins at byte {}, and this device takes multiples of {}; copy it first",
-                  operand.place.offset, limits.minStorageBufferOffsetAlignment);
-  }
   Dispatch made;
+  for (const Operand& operand : operands) {
+    const bool texels = operand.texels != VK_FORMAT_UNDEFINED;
+    made.texel_count += texels;
+    const std::size_t most = texels ? std::size_t{limits.maxTexelBufferElements} * texel_bytes(operand.texels)
+                                    : limits.maxStorageBufferRange;
+    const std::size_t alignment =
+        texels ? limits.minTexelBufferOffsetAlignment : limits.minStorageBufferOffsetAlignment;
+    if (operand.place.bytes > most)
+      throw Error("an operand has {} bytes, and this device's kernels reach {}; use a smaller batch or image",
+                  operand.place.bytes, most);
+    if (operand.place.offset % alignment != 0)
+      throw Error("an operand begins at byte {}, and this device takes multiples of {}; copy it first",
+                  operand.place.offset, alignment);
+  }
   made.shader = &shader;
   made.kernel = kernel_;
   made.operand_count = operands.size();

@@ -27,10 +27,18 @@ struct Shader {
 struct Operand {
   Place place;
   bool reads = false, writes = false;
+  VkFormat texels = VK_FORMAT_UNDEFINED;  // otherwise it is no storage buffer, but read as texels
 };
 inline Operand in(const Place& place) { return {place, true, false}; }
 inline Operand out(const Place& place) { return {place, false, true}; }
 inline Operand both(const Place& place) { return {place, true, true}; }
+inline std::size_t texel_bytes(VkFormat format) {
+  return format == VK_FORMAT_R32_SFLOAT ? sizeof(float) : 4 * sizeof(float);
+}
+/// Floats to be read as texels, in fours or one by one. Such operands come before all others.
+inline Operand texels(const Place& place, bool fours) {
+  return {place, true, false, fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT};
+}
 inline Operand in(const View& view) { return in(place_of(view)); }
 inline Operand out(const View& view) { return out(place_of(view)); }
 inline Operand both(const View& view) { return both(place_of(view)); }
@@ -42,12 +50,12 @@ struct Grid {
 };
 
 struct Dispatch {
-  static constexpr std::size_t kMostOperands = 8, kMostPush = 128, kMostConstants = 8;
+  static constexpr std::size_t kMostOperands = 8, kMostTexels = 2, kMostPush = 128, kMostConstants = 8;
 
   const Shader* shader = nullptr;
   std::string_view kernel;  // for messages
   std::array<Operand, kMostOperands> operands{};
-  std::size_t operand_count = 0;
+  std::size_t operand_count = 0, texel_count = 0;  // the first operands are texels
   std::array<std::uint32_t, kMostConstants>
       constants{};  // specialisation constant i; the first is Grid::local
   std::size_t constant_count = 0;
@@ -73,6 +81,9 @@ class Plan {
   // For the kernels.
 
   const LogicalDevice& device() const { return device_; }
+  /// Whether a shader for drivers on the processor, which shuffles and reads this operand as texels, can be
+  /// taken.
+  bool lanes_fit(const Place& place, bool fours) const;
   /// Memory for this kernel's own use, uninitialised. The kernels of a plan share it one after the other.
   Place scratch(std::size_t bytes);
   /// `push` is a struct of 32-bit values, as the shader declares it. Nothing is done where there are no

@@ -30,6 +30,7 @@ Recording::Recording(std::shared_ptr<LogicalDevice> device, std::shared_ptr<Pipe
 }
 
 Recording::~Recording() {
+  destroy_views();
   for (const VkDescriptorPool sets : sets_) vkDestroyDescriptorPool(device_->handle(), sets, nullptr);
   vkDestroyCommandPool(device_->handle(), pool_, nullptr);
 }
@@ -38,6 +39,7 @@ void Recording::begin() {
   device_->check(vkResetCommandPool(device_->handle(), pool_, 0), "resetting a command pool");
   for (const VkDescriptorPool sets : sets_) vkResetDescriptorPool(device_->handle(), sets, 0);
   sets_used_ = 0;
+  destroy_views();
   size_ = 0;
   const VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, nullptr,
                                       VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, nullptr};
@@ -79,23 +81,43 @@ void Recording::wait_for(std::span<const Operand> operands) {
   }
 }
 
-VkDescriptorSet Recording::allocate_set(std::size_t operands) {
+VkDescriptorSet Recording::allocate_set(const Dispatch& dispatch) {
   const VkDevice handle = device_->handle();
   const std::size_t pool = sets_used_++ / kSetsOfAPool;
   if (pool == sets_.size()) {
-    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                    kSetsOfAPool * Dispatch::kMostOperands};
+    const std::array sizes{
+        VkDescriptorPoolSize{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, kSetsOfAPool * Dispatch::kMostOperands},
+        VkDescriptorPoolSize{VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, kSetsOfAPool * Dispatch::kMostTexels}};
     const VkDescriptorPoolCreateInfo info{
-        VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, nullptr, 0, kSetsOfAPool, 1, &size};
+        VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, nullptr, 0, kSetsOfAPool, sizes.size(), sizes.data()};
     VkDescriptorPool made = VK_NULL_HANDLE;
     device_->check(vkCreateDescriptorPool(handle, &info, nullptr, &made), "making a descriptor pool");
     sets_.push_back(made);
   }
   const VkDescriptorSetAllocateInfo info{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, nullptr, sets_[pool],
-                                         1, &pipelines_->layout(operands).set};
+                                         1, &pipelines_->layout(dispatch).set};
   VkDescriptorSet set = VK_NULL_HANDLE;
   device_->check(vkAllocateDescriptorSets(handle, &info, &set), "making a descriptor set");
   return set;
+}
+
+VkBufferView Recording::view_of(const VkDescriptorBufferInfo& range, VkFormat format) {
+  const VkBufferViewCreateInfo info{.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+                                    .pNext = nullptr,
+                                    .flags = 0,
+                                    .buffer = range.buffer,
+                                    .format = format,
+                                    .offset = range.offset,
+                                    .range = range.range / texel_bytes(format) * texel_bytes(format)};
+  VkBufferView view = VK_NULL_HANDLE;
+  device_->check(vkCreateBufferView(device_->handle(), &info, nullptr, &view), "making a view of a buffer");
+  views_.push_back(view);
+  return view;
+}
+
+void Recording::destroy_views() {
+  for (const VkBufferView view : views_) vkDestroyBufferView(device_->handle(), view, nullptr);
+  views_.clear();
 }
 
 void Recording::add(const Dispatch& dispatch) {
@@ -105,7 +127,7 @@ void Recording::add(const Dispatch& dispatch) {
   });
   if (dispatch.groups == 0 || !writes) return;
   const VkPipeline pipeline = pipelines_->pipeline(dispatch);
-  const VkDescriptorSet set = allocate_set(operands.size());
+  const VkDescriptorSet set = allocate_set(dispatch);
   wait_for(operands);
 
   // An absent operand is bound too, since shaders name it: one that would be read to memory that nobody
@@ -122,19 +144,24 @@ void Recording::add(const Dispatch& dispatch) {
   }
   for (std::size_t i = 0; i < operands.size(); ++i)
     if (operands[i].place.bytes == 0) buffers[i] = operands[i].writes ? unwritten : unread;
-  const VkWriteDescriptorSet write{.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                   .pNext = nullptr,
-                                   .dstSet = set,
-                                   .dstBinding = 0,
-                                   .dstArrayElement = 0,
-                                   .descriptorCount = static_cast<std::uint32_t>(operands.size()),
-                                   .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                   .pImageInfo = nullptr,
-                                   .pBufferInfo = buffers.data(),
-                                   .pTexelBufferView = nullptr};
-  vkUpdateDescriptorSets(device_->handle(), 1, &write, 0, nullptr);
+  std::array<VkBufferView, Dispatch::kMostTexels> views{};
+  for (std::size_t i = 0; i < dispatch.texel_count; ++i) views[i] = view_of(buffers[i], operands[i].texels);
+  const auto texels = static_cast<std::uint32_t>(dispatch.texel_count);
+  VkWriteDescriptorSet writes_storage{.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
+  writes_storage.dstSet = set;
+  writes_storage.dstBinding = texels;
+  writes_storage.descriptorCount = static_cast<std::uint32_t>(operands.size()) - texels;
+  writes_storage.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+  writes_storage.pBufferInfo = buffers.data() + texels;
+  VkWriteDescriptorSet writes_texels{.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
+  writes_texels.dstSet = set;
+  writes_texels.descriptorCount = texels;
+  writes_texels.descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+  writes_texels.pTexelBufferView = views.data();
+  const std::array bound{writes_storage, writes_texels};
+  vkUpdateDescriptorSets(device_->handle(), texels > 0 ? 2 : 1, bound.data(), 0, nullptr);
 
-  const VkPipelineLayout layout = pipelines_->layout(operands.size()).pipeline;
+  const VkPipelineLayout layout = pipelines_->layout(dispatch).pipeline;
   vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
   vkCmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0, nullptr);
   vkCmdPushConstants(commands_, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, dispatch.push_bytes,

@@ -35,7 +35,9 @@ class Recording {
   };
   static bool overlaps(const std::vector<Range>& ranges, const Range& range);
   void wait_for(std::span<const Operand> operands);
-  VkDescriptorSet allocate_set(std::size_t operands);
+  VkDescriptorSet allocate_set(const Dispatch& dispatch);
+  VkBufferView view_of(const VkDescriptorBufferInfo& range, VkFormat format);
+  void destroy_views();
 
   std::shared_ptr<LogicalDevice> device_;
   std::shared_ptr<Pipelines> pipelines_;
@@ -43,6 +45,7 @@ class Recording {
   VkCommandBuffer commands_ = VK_NULL_HANDLE;
   std::vector<VkDescriptorPool> sets_;
   std::size_t sets_used_ = 0;
+  std::vector<VkBufferView> views_;
   std::vector<Range> read_, written_;  // since the last barrier
   std::size_t size_ = 0;
   std::string_view first_, last_;
