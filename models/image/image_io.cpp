@@ -178,7 +178,17 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
   return channels == 0 || channels == image.channels ? image : convert(image, channels);
 }
 
-Image read_image(const fs::path& path, int channels, const ImageLimits& limits) {
+std::int64_t decoding_memory(std::span<const std::byte> bytes, const ImageLimits& limits) {
+  const auto format = image_format(bytes);
+  const auto header = format ? read_image_header(*format, bytes) : std::nullopt;
+  std::int64_t samples = 0;
+  if (header && header->width > 0 && header->width <= limits.side && header->height > 0 &&
+      header->height <= limits.side)
+    samples = std::min(header->width * header->height, limits.pixels) * std::clamp(header->channels, 1, 4);
+  return 4 * (static_cast<std::int64_t>(bytes.size()) + std::max(kFreeSamples, samples));
+}
+
+std::vector<std::byte> read_image_bytes(const fs::path& path) {
   const std::string name = path.string();
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -202,7 +212,11 @@ Image read_image(const fs::path& path, int channels, const ImageLimits& limits) 
     }
   }
   if (file.bad()) throw Error("cannot read {}: {}", name, std::strerror(errno));
-  return decode_image(bytes, name, channels, limits);
+  return bytes;
+}
+
+Image read_image(const fs::path& path, int channels, const ImageLimits& limits) {
+  return decode_image(read_image_bytes(path), path.string(), channels, limits);
 }
 
 std::vector<std::byte> encode_png(const Image& image) {

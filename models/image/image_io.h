@@ -21,13 +21,20 @@ struct ImageLimits {
 /// Reads a PNG, JPEG, BMP, or binary PGM or PPM file. `channels`: 1 makes it grey (Rec. 601 luma), 3 makes it
 /// RGB, 0 keeps what the file has (grey or RGB). Transparent parts are laid over white, 16 bits are reduced
 /// to 8. An Error names the file and what is wrong with it: missing, a folder, a pipe, not an image, cut
-/// short, too large. Takes at most 64 MiB and 4 bytes for each byte of the file, or, of a picture of more
-/// than 16 Mi samples, 4 for each sample.
+/// short, too large. Takes at most 4 bytes for each byte of the file, and 64 MiB or, of a picture of more
+/// than 16 Mi samples, 4 bytes for each.
 Image read_image(const std::filesystem::path& path, int channels = 0, const ImageLimits& limits = {});
 
 /// The same from memory; `name` stands for the file in errors.
 Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels = 0,
                    const ImageLimits& limits = {});
+
+/// What decode_image() is given for a file: all of it, or its first bytes where these are not those of a
+/// picture. An Error where there is no file that can be read.
+std::vector<std::byte> read_image_bytes(const std::filesystem::path& path);
+
+/// The most memory that decode_image() takes for these bytes: what read_image() says of it.
+std::int64_t decoding_memory(std::span<const std::byte> bytes, const ImageLimits& limits = {});
 
 /// `image` is not empty and has 1 or 3 channels.
 std::vector<std::byte> encode_png(const Image& image);
