@@ -7,25 +7,25 @@ namespace tapeline {
 
 namespace {
 
-ReadImage read(ImagePath from) {
-  ReadImage result{std::move(from.path), {}, std::move(from.problem)};
-  if (!result.error.empty()) return result;
-  try {
-    result.image = read_image(result.path);
-  } catch (const std::exception& error) {
-    result.error = error.what();
-  }
-  return result;
-}
-
 std::size_t pixels_of(const ReadImage& read) { return read.image.pixels.size(); }
 
 }  // namespace
 
-ImageReader::ImageReader(PathSource paths, int threads, std::size_t ahead)
-    : paths_(std::move(paths)), ahead_(ahead) {
+ImageReader::ImageReader(PathSource paths, ImageDecoder decode, int threads, std::size_t ahead)
+    : paths_(std::move(paths)), decode_(std::move(decode)), ahead_(ahead) {
   if (threads <= 0) threads = available_threads();
   for (int t = 0; t < threads; ++t) workers_.emplace_back([this](std::stop_token stop) { work(stop); });
+}
+
+ReadImage ImageReader::read(ImagePath from) const {
+  ReadImage result{std::move(from.path), {}, std::move(from.problem)};
+  if (!result.error.empty()) return result;
+  try {
+    result.image = decode_(read_image_bytes(result.path), result.path);
+  } catch (const std::exception& error) {
+    result.error = error.what();
+  }
+  return result;
 }
 
 void ImageReader::work(std::stop_token stop) {

@@ -5,10 +5,13 @@
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -23,10 +26,13 @@ struct ReadImage {
   std::string error;  // why there is no image
 };
 
+/// What decode_image() does, of a file's bytes and its name, on any thread.
+using ImageDecoder = std::function<Image(std::span<const std::byte>, std::string_view)>;
+
 class ImageReader {
  public:
   /// `threads` 0: one a core. At most `ahead` pictures wait to be taken, fewer where they are large.
-  ImageReader(PathSource paths, int threads, std::size_t ahead);
+  ImageReader(PathSource paths, ImageDecoder decode, int threads, std::size_t ahead);
   ImageReader(const ImageReader&) = delete;
   ImageReader& operator=(const ImageReader&) = delete;
 
@@ -37,11 +43,13 @@ class ImageReader {
   static constexpr std::size_t kMostPixels = std::size_t{64} << 20;
 
  private:
+  ReadImage read(ImagePath from) const;
   void work(std::stop_token stop);
   void read_images(std::stop_token stop);
   std::optional<ReadImage> take_one();
 
   PathSource paths_;
+  ImageDecoder decode_;
   std::size_t ahead_;
   std::mutex source_;  // one worker at a time asks for a path
   std::mutex mutex_;   // guards what follows

@@ -3,12 +3,15 @@
 #include <cstdio>
 
 #include "apps/commands/commands.h"
+#include "apps/decoder_sandbox.h"
 #include "apps/device_options.h"
 #include "apps/image_reader.h"
 #include "apps/reading_format.h"
 #include "apps/sheet.h"
 #include "apps/standard_input.h"
+#include "apps/syscall_filter.h"
 #include "apps/terminal.h"
+#include "models/data/check_dataset.h"
 #include "models/data/file_tree.h"
 #include "models/image/image_io.h"
 #include "models/recognizer/recognizer.h"
@@ -25,7 +28,8 @@ struct RecognizeArguments {
   std::vector<std::string> inputs;
   Sheet sheet;
   int batch = 32;
-  bool values = false, json = false;
+  std::int64_t max_pixels = ImageLimits{}.pixels;
+  bool values = false, json = false, sandbox = false, no_sandbox = false;
 };
 
 /// Whether the first bytes are those of a picture, and not of a path. ("BM" alone could be either; a BMP goes
@@ -36,42 +40,59 @@ bool begins_image(std::string_view bytes) {
          ((bytes.starts_with("P5") || bytes.starts_with("P6")) && bytes.find_first_of(" \n\t\r#") == 2);
 }
 
-/// The picture on the standard input, where that begins as one.
-std::optional<ReadImage> image_on_stdin() {
+/// Whether the standard input is all that there is to read, and is a picture.
+bool reads_image_on_stdin(const std::vector<std::string>& inputs) {
   constexpr std::size_t kMagic = 16;
-  StandardInput& input = StandardInput::get();
-  if (!begins_image(input.peek(kMagic))) return std::nullopt;
-  const std::string bytes = input.rest(kMaxFileBytes);
-  return ReadImage{"-", decode_image(std::as_bytes(std::span(bytes)), "standard input"), ""};
+  return inputs == std::vector<std::string>{"-"} && begins_image(StandardInput::get().peek(kMagic));
+}
+
+/// decode_image() in this process, or in a sandbox that is started now.
+ImageDecoder make_decoder(const RecognizeArguments& arguments, bool on_stdin) {
+  ImageLimits limits;
+  limits.pixels = arguments.max_pixels;
+  if (arguments.sandbox && arguments.no_sandbox) throw UsageError("give one of --sandbox and --no-sandbox");
+  if (!arguments.sandbox && (!on_stdin || arguments.no_sandbox || !has_syscall_filter()))
+    return [limits](auto bytes, auto name) { return decode_image(bytes, name, 0, limits); };
+  const int threads = arguments.device.threads > 0 ? arguments.device.threads : available_threads();
+  const auto sandbox = std::make_shared<DecoderSandbox>(on_stdin ? 1 : threads, limits);
+  return [sandbox](auto bytes, auto name) { return sandbox->decode(bytes, name); };
 }
 
 class Recognition {
  public:
-  Recognition(RecognizeArguments& arguments, const Model& model)
+  Recognition(RecognizeArguments& arguments, const Model& model, ImageDecoder decode)
       : arguments_(arguments),
+        decode_(std::move(decode)),
         recognizer_(model),
         format_(arguments.json ? "json" : arguments.format, arguments.values) {}
 
-  int run() {
+  int run(bool on_stdin) {
     fmt::print("{}", format_.begin());
-    std::vector<std::string> inputs = arguments_.inputs;
-    if (inputs == std::vector<std::string>{"-"})
-      if (auto image = image_on_stdin()) {
-        std::vector<ReadImage> one;
-        one.push_back(std::move(*image));
-        read(std::move(one));
-        inputs.clear();
-      }
-    const auto batch = static_cast<std::size_t>(arguments_.batch);
-    ImageReader reader(list_images(std::move(inputs)), arguments_.device.threads, 4 * batch);
-    for (auto images = reader.next(batch); !images.empty(); images = reader.next(batch))
-      read(std::move(images));
+    if (on_stdin)
+      read_stdin();
+    else
+      read_files();
     fmt::print("{}", format_.end());
     finish();
     return failed_ > 0 ? 1 : 0;
   }
 
  private:
+  void read_stdin() {
+    const std::string bytes = StandardInput::get().rest(kMaxFileBytes);
+    std::vector<ReadImage> one(1);
+    one[0].path = "-";
+    one[0].image = decode_(std::as_bytes(std::span(bytes)), "standard input");
+    read(std::move(one));
+  }
+
+  void read_files() {
+    const auto batch = static_cast<std::size_t>(arguments_.batch);
+    ImageReader reader(list_images(arguments_.inputs), decode_, arguments_.device.threads, 4 * batch);
+    for (auto images = reader.next(batch); !images.empty(); images = reader.next(batch))
+      read(std::move(images));
+  }
+
   void read(std::vector<ReadImage> images) {
     std::vector<Image> pictures;
     std::vector<std::string> paths;
@@ -110,6 +131,7 @@ class Recognition {
   }
 
   RecognizeArguments& arguments_;
+  ImageDecoder decode_;
   Recognizer recognizer_;
   ReadingFormat format_;
   Progress progress_;
@@ -118,8 +140,11 @@ class Recognition {
 };
 
 int run(RecognizeArguments& arguments) {
+  // A sandbox has to be there before there are threads, and is lighter before there is a model.
+  const bool on_stdin = reads_image_on_stdin(arguments.inputs);
+  ImageDecoder decode = make_decoder(arguments, on_stdin);
   const Model model = load_model(arguments.model, arguments.device.open());
-  return Recognition(arguments, model).run();
+  return Recognition(arguments, model, std::move(decode)).run(on_stdin);
 }
 
 }  // namespace
@@ -139,6 +164,12 @@ std::function<int()> define_recognize(Arguments& arguments) {
                    "Write a page with the pictures and what was read (the first 1,000)");
   arguments.option("--png", given->sheet.png, "The same as one picture (the first 200)");
   arguments.option("--batch", given->batch, "Pictures that go through the network together", 1, 4096);
+  arguments.flag("--sandbox", given->sandbox,
+                 "Decode each picture in a process that can do nothing else; a picture on the standard "
+                 "input always is");
+  arguments.flag("--no-sandbox", given->no_sandbox, "Decode that one in this process too");
+  arguments.option("--max-pixels", given->max_pixels, "Refuse larger pictures before they are decoded",
+                   std::int64_t{1}, std::int64_t{1} << 30);
   given->device.declare(arguments);
   arguments.examples(
       "  tapeline recognize best.safetensors photo.png scans/\n"
