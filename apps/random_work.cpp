@@ -27,7 +27,9 @@ Batch random_batch(const Model& model, int count, int asked_width) {
   batch.channels = spec.channels;
   const std::size_t row = static_cast<std::size_t>(batch.width) * batch.channels;
   batch.pixels.resize(row * batch.height * count);
-  for (float& pixel : batch.pixels) pixel = random.uniform(-1.7f, 1.7f);  // deviation 1
+  for (std::uint8_t& pixel : batch.pixels) pixel = static_cast<std::uint8_t>(random.below(256));
+  batch.offsets.assign(static_cast<std::size_t>(count), 127.5f);
+  batch.factors.assign(static_cast<std::size_t>(count), 1 / 74.0f);  // deviation 1
   batch.widths.assign(static_cast<std::size_t>(count), batch.width);
 
   const int frames = model.frames(batch.width);
@@ -51,7 +53,7 @@ void pad_to(Batch& batch, int multiple) {
   if (width == batch.width) return;
   const std::size_t from = static_cast<std::size_t>(batch.width) * batch.channels,
                     to = static_cast<std::size_t>(width) * batch.channels;
-  std::vector<float> wide(to * batch.height * batch.count, 0.0f);
+  std::vector<std::uint8_t> wide(to * batch.height * batch.count, 0);
   for (std::size_t row = 0; row < static_cast<std::size_t>(batch.height) * batch.count; ++row)
     std::copy_n(batch.pixels.begin() + static_cast<std::ptrdiff_t>(row * from), from,
                 wide.begin() + static_cast<std::ptrdiff_t>(row * to));
@@ -101,9 +103,9 @@ void RandomWork::dump(const std::string& path) {
   for (const auto* list : {&model_.network->state().parameters, &model_.network->state().buffers})
     for (const auto& [name, tensor] : *list)
       tensors.push_back({name, Tensor::from(device, tensor.shape(), tensor.to_vector<float>())});
-  tensors.push_back(
-      {"input.images",
-       Tensor::from(device, {batch_.count, batch_.height, batch_.width, batch_.channels}, batch_.pixels)});
+  BatchInput input(*model_.network, batch_.count, batch_.width);
+  input.upload(batch_);
+  tensors.push_back({"input.images", input.values()});
   if (step_) {
     tensors.push_back(
         {"input.labels", Tensor::from(device, {batch_.count, batch_.max_label}, batch_.labels)});

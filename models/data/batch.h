@@ -7,11 +7,13 @@
 
 namespace tapeline {
 
-/// What one step works on. Everything right of an image's own width, and after a label's own length, is 0.
+/// What one step works on. What the network sees of a byte is (byte - offset) * factor, and 0 right of an
+/// image's own width. After a label's own length it is 0.
 struct Batch {
   int count = 0, height = 0, width = 0, channels = 0;
-  std::vector<float> pixels;         // [count, height, width, channels]
-  std::vector<std::int32_t> widths;  // [count]
+  std::vector<std::uint8_t> pixels;     // [count, height, width, channels]
+  std::vector<float> offsets, factors;  // [count]
+  std::vector<std::int32_t> widths;     // [count]
 
   int max_label = 0;
   std::vector<std::int32_t> labels;         // [count, max_label], classes of the charset

@@ -110,8 +110,12 @@ Batch Loader::make_batch(std::size_t number) const {
 
   const std::size_t row = static_cast<std::size_t>(batch.width) * batch.channels;
   batch.pixels.resize(images.size() * batch.height * row);
-  for (std::size_t i = 0; i < images.size(); ++i)
-    preprocess(images[i], preprocessing, &batch.pixels[i * batch.height * row], row);
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const auto [offset, factor] =
+        preprocess(images[i], preprocessing, &batch.pixels[i * batch.height * row], row);
+    batch.offsets.push_back(offset);
+    batch.factors.push_back(factor);
+  }
 
   batch.labels.resize(labels.size() * batch.max_label);
   for (std::size_t i = 0; i < labels.size(); ++i)

@@ -11,12 +11,7 @@
 namespace tapeline {
 namespace {
 
-struct Scale {
-  float offset, factor;
-};
-
-/// What maps bytes to the values that the network sees: (byte - offset) * factor.
-Scale scale_of(const Image& image, Normalise normalise) {
+ByteScale scale_of(const Image& image, Normalise normalise) {
   if (normalise == Normalise::none) return {0.0f, 1.0f / 255.0f};
   std::uint64_t sum = 0, squares = 0;
   for (const std::uint64_t value : image.pixels) {
@@ -44,24 +39,23 @@ int Preprocess::output_width(int image_width, int image_height) const {
   return static_cast<int>(std::clamp(scaled, 1.0, static_cast<double>(max_width)));
 }
 
-void preprocess(const Image& image, const Preprocess& options, float* out, std::size_t row_stride) {
+ByteScale preprocess(const Image& image, const Preprocess& options, std::uint8_t* out,
+                     std::size_t row_stride) {
   if (image.empty()) throw Error("preprocess: the image is empty");
   const int width = options.output_width(image.width, image.height);
   const Image sized = resize(convert(image, options.channels), width, options.height);
-  const Scale scale = scale_of(sized, options.normalise);
   const std::size_t row = static_cast<std::size_t>(width) * options.channels;
-  for (int y = 0; y < options.height; ++y) {
-    const std::uint8_t* in = sized.at(0, y);
-    float* to = out + y * row_stride;
-    for (std::size_t x = 0; x < row; ++x) to[x] = (in[x] - scale.offset) * scale.factor;
-  }
+  for (int y = 0; y < options.height; ++y) std::copy_n(sized.at(0, y), row, out + y * row_stride);
+  return scale_of(sized, options.normalise);
 }
 
 std::vector<float> preprocess(const Image& image, const Preprocess& options) {
   const auto row = static_cast<std::size_t>(options.output_width(image.width, std::max(image.height, 1))) *
                    options.channels;
-  std::vector<float> values(row * options.height);
-  preprocess(image, options, values.data(), row);
+  std::vector<std::uint8_t> bytes(row * options.height);
+  const auto [offset, factor] = preprocess(image, options, bytes.data(), row);
+  std::vector<float> values(bytes.size());
+  std::ranges::transform(bytes, values.begin(), [&](std::uint8_t byte) { return (byte - offset) * factor; });
   return values;
 }
 

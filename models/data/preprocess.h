@@ -1,7 +1,10 @@
 #pragma once
 
-// From a picture to what a network takes: floats [height, width, channels] at the network's height.
+// From a picture to what a network takes: bytes [height, width, channels] at the network's height, and what
+// makes of them the values that it sees.
 
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <vector>
@@ -29,11 +32,17 @@ struct Preprocess {
   bool operator==(const Preprocess&) const = default;
 };
 
-/// Writes an image of any size and 1 or 3 channels as [height, output_width, channels]; rows are `row_stride`
-/// floats apart, so that it can be written into a wider batch. Resizing averages areas.
-void preprocess(const Image& image, const Preprocess& options, float* out, std::size_t row_stride);
+/// The network sees (byte - offset) * factor.
+struct ByteScale {
+  float offset = 0, factor = 1;
+};
 
-/// The same, dense.
+/// Writes an image of any size and 1 or 3 channels as [height, output_width, channels]; rows are `row_stride`
+/// bytes apart, so that it can be written into a wider batch. Resizing averages areas.
+ByteScale preprocess(const Image& image, const Preprocess& options, std::uint8_t* out,
+                     std::size_t row_stride);
+
+/// What the network sees, dense.
 std::vector<float> preprocess(const Image& image, const Preprocess& options);
 
 nlohmann::json to_json(const Preprocess& options);

@@ -46,10 +46,13 @@ std::vector<Reading> Recognizer::read(std::span<const Image> images, int batch_s
     batch.width = (widths[which.back()] + multiple - 1) / multiple * multiple;
     batch.channels = options.channels;
     const std::size_t row = static_cast<std::size_t>(batch.width) * batch.channels;
-    batch.pixels.assign(static_cast<std::size_t>(batch.count) * batch.height * row, 0.0f);
+    batch.pixels.assign(static_cast<std::size_t>(batch.count) * batch.height * row, 0);
     std::vector<int> source_widths;
     for (std::size_t n = 0; n < which.size(); ++n) {
-      preprocess(images[which[n]], options, batch.pixels.data() + n * batch.height * row, row);
+      const auto [offset, factor] =
+          preprocess(images[which[n]], options, batch.pixels.data() + n * batch.height * row, row);
+      batch.offsets.push_back(offset);
+      batch.factors.push_back(factor);
       batch.widths.push_back(widths[which[n]]);
       source_widths.push_back(images[which[n]].width);
     }
@@ -63,10 +66,7 @@ std::vector<Reading> Recognizer::read(const Batch& batch) { return read(batch, b
 
 Tensor Recognizer::logits(const Batch& batch) {
   Recorded& program = recorded(batch.count, batch.width);
-  program.images.upload(batch.pixels);
-  const auto stages = model_.network->geometry().widths(batch.widths);
-  for (std::size_t stage = 0; stage < program.widths.size(); ++stage)
-    program.widths[stage].upload(stages[stage]);
+  program.input.upload(batch);
   program.program.replay();
   return program.logits;
 }
@@ -114,17 +114,13 @@ Recognizer::Recorded& Recognizer::recorded(int batch, int width) {
   }
 
   const Network& network = *model_.network;
-  const Device& device = network.device();
   Recorded made;
   made.last_used = ++clock_;
-  made.images = Tensor::zeros(device, {batch, network.spec().height, width, network.spec().channels});
+  made.input = BatchInput(network, batch, width);
   Pass pass;
-  if (network.any_width())
-    for (std::size_t i = 0; i < network.geometry().stages.size(); ++i)
-      made.widths.push_back(Tensor::zeros(device, {batch}, DType::i32));
-  pass.widths = made.widths;
+  pass.widths = made.input.widths();
   const NoGrad no_tape;
-  made.program = record([&] { made.logits = network.forward(made.images, pass); });
+  made.program = record([&] { made.logits = network.forward(made.input.values(), pass); });
   made.program.compile(&weights_);
 
   if (programs_.size() >= kMostPrograms)

@@ -8,6 +8,7 @@
 
 #include "engine/program.h"
 #include "models/data/batch.h"
+#include "models/recognizer/batch_input.h"
 #include "models/recognizer/decode.h"
 #include "models/recognizer/model.h"
 
@@ -51,8 +52,8 @@ class Recognizer {
  private:
   /// Inference recorded for one batch size and width.
   struct Recorded {
-    Tensor images, logits;
-    std::vector<Tensor> widths;
+    BatchInput input;
+    Tensor logits;
     Program program;
     std::uint64_t last_used = 0;
   };

@@ -34,25 +34,23 @@ void TrainStep::upload(const Batch& batch, std::int64_t step, const Recorded& r)
     std::copy_n(batch.labels.begin() + std::ptrdiff_t{n} * batch.max_label, batch.max_label,
                 labels.begin() + std::ptrdiff_t{n} * longest);
 
-  r.images.upload(batch.pixels);
+  r.input.upload(batch);
   r.labels.upload(labels);
   r.label_lengths.upload(batch.label_lengths);
   r.dropout.upload(dropout_state(seed_, step));
-  const auto stages = model_.network->geometry().widths(batch.widths);
-  for (std::size_t stage = 0; stage < r.widths.size(); ++stage) r.widths[stage].upload(stages[stage]);
 }
 
 std::string TrainStep::first_layer_not_finite(const Batch& batch, std::int64_t step) {
   const Recorded& r = recorded(batch.count, batch.width);
   upload(batch, step, r);
   std::string first;
-  Pass pass{true, r.widths, r.dropout, {}};
+  Pass pass{true, r.input.widths(), r.dropout, {}};
   pass.watch = [&first](const std::string& layer, const Tensor& made) {
     if (first.empty() && !all_finite(made)) first = layer;
   };
   const Snapshot running_statistics(model_.network->state().buffers);
   const NoGrad no_tape;
-  model_.network->forward(r.images, pass);
+  model_.network->forward(r.input.values(), pass);
   running_statistics.restore();
   return first;
 }
@@ -86,17 +84,14 @@ TrainStep::Recorded TrainStep::make(int count, int width) const {
   const Device& device = network.device();
   const int frames = network.geometry().frames(network.any_width() ? width : network.spec().width);
   Recorded made;
-  made.images = Tensor::zeros(device, {count, network.spec().height, width, network.spec().channels});
+  made.input = BatchInput(network, count, width);
   made.labels = Tensor::zeros(device, {count, frames}, DType::i32);
   made.label_lengths = Tensor::zeros(device, {count}, DType::i32);
   made.dropout = Tensor::zeros(device, {3}, DType::i32);
-  if (network.any_width())
-    for (std::size_t i = 0; i < network.geometry().stages.size(); ++i)
-      made.widths.push_back(Tensor::zeros(device, {count}, DType::i32));
-  const Pass pass{true, made.widths, made.dropout, {}};
+  const Pass pass{true, made.input.widths(), made.dropout, {}};
   made.program = record([&] {
     optimizer_.zero_grad();
-    const Tensor logits = network.forward(made.images, pass);
+    const Tensor logits = network.forward(made.input.values(), pass);
     const Tensor losses =
         ctc_loss(logits, made.labels, made.label_lengths, pass.at(network.geometry().final_stage));
     made.losses = losses.detach();

@@ -6,6 +6,7 @@
 #include "engine/optim/optimizer.h"
 #include "engine/program.h"
 #include "models/data/loader.h"
+#include "models/recognizer/batch_input.h"
 #include "models/recognizer/model.h"
 
 namespace tapeline {
@@ -39,10 +40,10 @@ class TrainStep {
 
  private:
   struct Recorded {
-    Tensor images, labels, label_lengths, dropout, losses;
-    std::vector<Tensor> widths;
+    BatchInput input;
+    Tensor labels, label_lengths, dropout, losses;
     Program program;
-    std::size_t bytes() const { return images.view().bytes() + program.arena_bytes(); }
+    std::size_t bytes() const { return input.bytes() + program.arena_bytes(); }
   };
   Recorded make(int count, int width) const;
   /// The end of a sentence.

@@ -146,9 +146,9 @@ DataReport check(const Dataset& dataset, const LoaderOptions& options) {
 }
 
 bool same(const Batch& a, const Batch& b) {
-  return a.pixels == b.pixels && a.labels == b.labels && a.widths == b.widths && a.texts == b.texts &&
-         a.indices == b.indices && a.label_lengths == b.label_lengths && a.names == b.names &&
-         a.width == b.width;
+  return a.pixels == b.pixels && a.offsets == b.offsets && a.factors == b.factors && a.labels == b.labels &&
+         a.widths == b.widths && a.texts == b.texts && a.indices == b.indices &&
+         a.label_lengths == b.label_lengths && a.names == b.names && a.width == b.width;
 }
 
 }  // namespace
@@ -665,6 +665,8 @@ TEST_CASE("loader: pixels, widths and labels lie where the batch says") {
       CHECK(batch->texts[at] == std::to_string(seen));
       CHECK(batch->names[at] == dataset->name(seen));
       CHECK(batch->widths[at] == std::array{10, 16, 13}[seen % 3]);
+      CHECK(batch->offsets[at] == 0);
+      CHECK(batch->factors[at] == 1.0f / 255);
       CHECK(batch->label_lengths[at] == static_cast<int>(batch->texts[at].size()));
       for (int j = 0; j < 4; ++j) {
         const int cls =
@@ -674,7 +676,7 @@ TEST_CASE("loader: pixels, widths and labels lie where the batch says") {
       const auto image = dataset->load(seen, 1).image;
       for (int y = 0; y < 8; ++y)
         for (int x = 0; x < 16; ++x) {
-          const float expected = x < image.width ? static_cast<float>(*image.at(x, y)) * (1.0f / 255) : 0;
+          const int expected = x < image.width ? *image.at(x, y) : 0;
           REQUIRE(batch->pixels[(at * 8 + static_cast<std::size_t>(y)) * 16 + static_cast<std::size_t>(x)] ==
                   expected);
         }

@@ -9,6 +9,8 @@
 #include "engine/autograd.h"
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
+#include "models/data/preprocess.h"
+#include "models/recognizer/batch_input.h"
 #include "models/recognizer/evaluate.h"
 #include "models/recognizer/model.h"
 #include "models/recognizer/recognizer.h"
@@ -60,6 +62,31 @@ std::string message_of(const auto& action) {
 }
 
 }  // namespace
+
+TEST_CASE("batch input: the device makes of bytes what the processor would, and zero right of each picture") {
+  const Device device = open_device("cpu");
+  const Model model = make_model(kAnyWidth, Charset("abc"), device, 1);
+  const std::vector<Image> images = {noise_image(30, 20, 3, 1), noise_image(50, 16, 1, 2),
+                                     Image(9, 16, 1, 99)};
+  Batch batch;
+  batch.count = 3, batch.height = 16, batch.width = 64, batch.channels = 1;
+  batch.pixels.assign(3 * 16 * 64, 200);  // what stands right of a picture does not matter
+  std::vector<float> expected(batch.pixels.size());
+  for (std::size_t n = 0; n < images.size(); ++n) {
+    const auto [offset, factor] = preprocess(images[n], model.preprocess, &batch.pixels[n * 16 * 64], 64);
+    batch.offsets.push_back(offset);
+    batch.factors.push_back(factor);
+    batch.widths.push_back(model.preprocess.output_width(images[n].width, images[n].height));
+    const std::vector<float> values = preprocess(images[n], model.preprocess);
+    const auto width = static_cast<std::size_t>(batch.widths[n]);
+    for (std::size_t y = 0; y < 16; ++y) std::copy_n(&values[y * width], width, &expected[(n * 16 + y) * 64]);
+  }
+  const BatchInput input(*model.network, 3, 64);
+  input.upload(batch);
+  CHECK(input.values().to_vector<float>() == expected);
+  batch.pixels.resize(100);
+  CHECK_THROWS_AS(input.upload(batch), Error);
+}
 
 TEST_CASE("recognizer: 200 images of mixed widths read the same alone and in batches with any neighbours") {
   const Device device = open_device("cpu");
