@@ -66,14 +66,26 @@ std::string processor_name() {
 
 class CpuBackend : public Backend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads), scratch_(pool_.threads()) {}
+  CpuBackend(int threads, Precision precision)
+      : precision_(precision), pool_(threads), scratch_(pool_.threads()) {
+    if (computes(isa_, precision)) return;
+    if (precision == Precision::bf16)
+      throw Error(
+          "the processor has no bf16 products (AVX512_BF16; {} is what runs); choose --precision fp32, "
+          "or another --device",
+          name_of(isa_));
+    throw Error("the processor does not compute in {}; choose --precision fp32{}, or another --device",
+                name_of(precision), computes(isa_, Precision::bf16) ? " or bf16" : "");
+  }
 
   DeviceInfo describe() const override {
     std::call_once(measured_, [this] {
       info_.id = "cpu";
-      info_.name = fmt::format("{}, {} thread{}, {}", processor_name(), pool_.threads(),
-                               pool_.threads() == 1 ? "" : "s", name_of(isa_));
+      info_.name = fmt::format("{}, {} thread{}, {}{}", processor_name(), pool_.threads(),
+                               pool_.threads() == 1 ? "" : "s", name_of(isa_),
+                               precision_ == Precision::bf16 ? ", bf16" : "");
       info_.memory = machine_memory();
+      if (computes(isa_, Precision::bf16)) info_.precisions.push_back(Precision::bf16);
       info_.peak_flops = 2 * best_rate(pool_, 8, [&](std::int64_t) { return multiply_add(isa_, 2000); });
       info_.peak_bytes = measure_bandwidth(pool_, *cache_);
     });
@@ -94,15 +106,16 @@ class CpuBackend : public Backend {
   void run(const Kernel& kernel) override {
     const FlushDenormals flush;
     Context context{pool_, scratch_};
-    cpu::run(isa_, kernel, context);
+    cpu::run(isa_, precision_, kernel, context);
     visit_views(
         kernel, [](const View&) {}, [](const View& view) { contents_changed(*view.storage); });
   }
 
   std::string algorithm(const Kernel& kernel) const override {
     WinogradTile tile;
-    if (const auto* k = std::get_if<Conv2dForward>(&kernel)) tile = winograd_tile(k->geometry);
-    if (const auto* k = std::get_if<Conv2dBackwardInput>(&kernel)) tile = winograd_tile(k->geometry);
+    if (const auto* k = std::get_if<Conv2dForward>(&kernel)) tile = winograd_tile(k->geometry, precision_);
+    if (const auto* k = std::get_if<Conv2dBackwardInput>(&kernel))
+      tile = winograd_tile(k->geometry, precision_);
     if (const auto* k = std::get_if<Conv2dBackwardWeight>(&kernel)) tile = winograd_weight_tile(k->geometry);
     return tile ? fmt::format("winograd {}x{}", tile.height, tile.width) : std::string();
   }
@@ -117,6 +130,7 @@ class CpuBackend : public Backend {
   }
 
   const Isa isa_ = choose_isa();
+  const Precision precision_;
   mutable ThreadPool pool_;
   Scratch scratch_;
   const std::shared_ptr<BlockCache> cache_ = std::make_shared<BlockCache>();
@@ -128,10 +142,7 @@ class CpuBackend : public Backend {
 }  // namespace cpu
 
 std::shared_ptr<Backend> open_cpu(int threads, Precision precision) {
-  if (precision != Precision::fp32)
-    throw Error("the processor does not compute in {}; choose --precision fp32, or another --device",
-                name_of(precision));
-  return std::make_shared<cpu::CpuBackend>(threads);
+  return std::make_shared<cpu::CpuBackend>(threads, precision);
 }
 
 }  // namespace tapeline

@@ -23,7 +23,7 @@ void run(const Conv2dForward& k, Context& context) {
   if (k.output.dtype != DType::f32) return reference::run(k);
   if (is_depthwise(k.geometry)) return depthwise_forward(k, context);
   if (is_narrow(k.geometry)) return narrow_forward(k, context);
-  if (winograd_tile(k.geometry)) return winograd_forward(k, context);
+  if (winograd_tile(k.geometry, kPrecision)) return winograd_forward(k, context);
   const Conv2dGeometry& g = k.geometry;
   const std::int64_t out = g.out_channels, group_out = out / g.groups, group_in = g.in_channels / g.groups;
   const std::int64_t pixels = std::int64_t{g.batch} * g.out_height * g.out_width;

@@ -74,7 +74,7 @@ GatherAxis backward_axis(int remainder, int in, int out, int window, int stride,
 void run(const Conv2dBackwardInput& k, Context& context) {
   if (k.grad_input.dtype != DType::f32) return reference::run(k);
   if (is_depthwise(k.geometry)) return depthwise_backward_input(k, context);
-  if (winograd_tile(k.geometry)) return winograd_backward_input(k, context);
+  if (winograd_tile(k.geometry, kPrecision)) return winograd_backward_input(k, context);
   const Conv2dGeometry& g = k.geometry;
   const Window2d& w = g.window;
   const std::int64_t in = g.in_channels, group_in = in / g.groups, group_out = g.out_channels / g.groups;

@@ -1,8 +1,8 @@
 // Forward and gradient of the input, which is a forward pass over the gradient of the output with windows
 // turned round and channels exchanged.
 //
-//   V  [block of k][position][tile][kRowStride]   as multiply_block() takes A
-//   U  [panel][position][k][kTileColumns]         as it takes B
+//   V  [block of k][position][tile][kRowStride]   as multiply_block() takes A, k in words
+//   U  [panel][position][k][kTileColumns]         as it takes B, in words too
 //   M  [position][tile][columns of a task]        stays in the second cache
 //
 // Tiles come in groups. A thread takes a group through all steps alone, where there are enough groups for all
@@ -39,23 +39,38 @@ struct Method {
 
   const Problem& p;
 
-  std::int64_t v_floats() const { return ceil_div(p.inner, kBlockInner) * kBlockStride; }
-  std::int64_t panel_floats() const { return kPositions * p.inner * kTileColumns; }
+  std::int64_t words() const { return words_of(p.inner); }
+  std::int64_t v_floats() const { return ceil_div(words(), kBlockInner) * kBlockStride; }
+  std::int64_t panel_floats() const { return kPositions * words() * kTileColumns; }
 
   /// U of one panel, from the taps that pack_tap(tap, to, first_k, inner) packs as panels of B.
   template <typename PackTap>
   TAPELINE_INLINE void transform_windows(float* u, std::int64_t k, std::int64_t count, float* taps,
                                          const PackTap& pack_tap) const {
     for (int tap = 0; tap < 9; ++tap) pack_tap(tap, taps + tap * count * kTileColumns, k, count);
-    for (std::int64_t at = 0; at < count * kTileColumns; at += kWidth) {
-      Vec window[3][3], to[kRows][kColumns];
+    const auto transform = [=](std::int64_t at, Vec(&to)[kRows][kColumns]) __attribute__((always_inline)) {
+      Vec window[3][3];
 #pragma GCC unroll 9
       for (int tap = 0; tap < 9; ++tap)
         window[tap / 3][tap % 3] = load(taps + tap * count * kTileColumns + at);
       transform_both(window, to, Winograd<kHeight>::filter, Winograd<kWide>::filter);
+    };
+    for (std::int64_t i = 0; i < words_of(count) * kTileColumns; i += kWidth) {
+      const std::int64_t at = i / kTileColumns * kPair * kTileColumns + i % kTileColumns;
+      Vec to[kRows][kColumns];
+      transform(at, to);
+#if defined(TAPELINE_BF16)
+      Vec next[kRows][kColumns] = {};
+      if (at + kTileColumns < count * kTileColumns) transform(at + kTileColumns, next);
 #pragma GCC unroll 36
-      for (int i = 0; i < kPositions; ++i)
-        store(u + (i * p.inner + k) * kTileColumns + at, to[i / kColumns][i % kColumns]);
+      for (int at = 0; at < kPositions; ++at)
+        to[at / kColumns][at % kColumns] =
+            pair(to[at / kColumns][at % kColumns], next[at / kColumns][at % kColumns]);
+#endif
+#pragma GCC unroll 36
+      for (int position = 0; position < kPositions; ++position)
+        store(u + (position * words() + k / kPair) * kTileColumns + i,
+              to[position / kColumns][position % kColumns]);
     }
   }
 
@@ -64,10 +79,10 @@ struct Method {
     for (std::int64_t i = 0; i < count; ++i) {
       const float* from[kRows][kColumns];
       p.grid.see(first + i, p.input, p.inner, zeros, from);
-      for (std::int64_t k = 0; k < p.inner; k += kBlockInner) {
-        float* to = v + k / kBlockInner * kBlockStride + i * kRowStride;
+      for (std::int64_t k = 0; k < p.inner; k += kPair * kBlockInner) {
+        float* to = v + k / (kPair * kBlockInner) * kBlockStride + i * kRowStride;
         for_vectors(
-            0, smaller(kBlockInner, p.inner - k),
+            0, smaller(kPair * kBlockInner, p.inner - k),
             [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
               Vec seen[kRows][kColumns], result[kRows][kColumns];
 #pragma GCC unroll 36
@@ -76,7 +91,7 @@ struct Method {
               transform_both(seen, result, Winograd<kHeight>::input, Winograd<kWide>::input);
 #pragma GCC unroll 36
               for (int at = 0; at < kPositions; ++at)
-                store(to + at * kPositionStride + c, result[at / kColumns][at % kColumns], lanes);
+                store_words(to + at * kPositionStride, c, result[at / kColumns][at % kColumns], lanes);
             });
       }
     }
@@ -91,11 +106,11 @@ struct Method {
       for (int position = 0; position < kPositions; ++position) {
         float* rows[kGroup];
         PlainRows{m + position * kMStride, kMColumns}(0, count, rows);
-        for (std::int64_t k = 0; k < p.inner; k += kBlockInner)
+        for (std::int64_t k = 0; k < words(); k += kBlockInner)
           multiply_block<Layout::by_rows>(
-              count, columns, static_cast<int>(smaller(kBlockInner, p.inner - k)),
+              count, columns, static_cast<int>(smaller(kBlockInner, words() - k)),
               v + k / kBlockInner * kBlockStride + position * kPositionStride, kRowStride,
-              u + panel * panel_floats() + (position * p.inner + k) * kTileColumns, kTileColumns,
+              u + panel * panel_floats() + (position * words() + k) * kTileColumns, kTileColumns,
               panel_floats(), rows, 0, {nullptr, k > 0});
       }
       write_tiles(first, count, m, column, columns);
@@ -205,8 +220,8 @@ void winograd_forward(const Conv2dForward& k, Context& context) {
   const float* weight = k.weight.data<float>();
   const std::int64_t in = g.in_channels, out = g.out_channels;
   const Problem problem{
-      forward_grid(g, winograd_tile(g)),       k.input.data<float>(), k.output.data<float>(), in, out,
-      k.bias ? k.bias.data<float>() : nullptr, k.activation};
+      forward_grid(g, winograd_tile(g, kPrecision)), k.input.data<float>(), k.output.data<float>(), in, out,
+      k.bias ? k.bias.data<float>() : nullptr,       k.activation};
   run_tiles(
       problem,
       [=](std::int64_t panel, int tap, float* to, std::int64_t first, std::int64_t inner) {
@@ -221,8 +236,14 @@ void winograd_backward_input(const Conv2dBackwardInput& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
   const float* weight = k.weight.data<float>();
   const std::int64_t in = g.in_channels, out = g.out_channels;
-  const TileGrid grid{winograd_tile(g), g.batch,    g.out_height,         g.out_width,
-                      g.in_height,      g.in_width, 2 - g.window.pad_top, 2 - g.window.pad_left};
+  const TileGrid grid{winograd_tile(g, kPrecision),
+                      g.batch,
+                      g.out_height,
+                      g.out_width,
+                      g.in_height,
+                      g.in_width,
+                      2 - g.window.pad_top,
+                      2 - g.window.pad_left};
   const Problem problem{grid, k.grad_output.data<float>(), k.grad_input.data<float>(), out, in, nullptr, {}};
   run_tiles(
       problem,

@@ -1,6 +1,7 @@
 #include "backends/cpu/dispatch.h"
 
 #include <cstdlib>
+#include <type_traits>
 #include <variant>
 
 #include "engine/error.h"
@@ -19,6 +20,18 @@ bool has(Isa isa) {
   return isa == Isa::portable;
 }
 
+template <typename K>
+constexpr bool kIsProduct =
+    std::is_same_v<K, Gemm> || std::is_same_v<K, Conv2dForward> || std::is_same_v<K, Conv2dBackwardInput> ||
+    std::is_same_v<K, Conv2dBackwardWeight> || std::is_same_v<K, LstmForward> ||
+    std::is_same_v<K, LstmBackward>;
+
+/// The wanted instruction set, empty where none is named.
+std::string_view wanted_isa() {
+  const char* wanted = std::getenv("TAPELINE_CPU");
+  return wanted ? wanted : "";
+}
+
 }  // namespace
 
 std::string_view name_of(Isa isa) {
@@ -34,8 +47,8 @@ std::string_view name_of(Isa isa) {
 }
 
 Isa choose_isa() {
-  const char* wanted = std::getenv("TAPELINE_CPU");
-  const bool any = !wanted || !*wanted;
+  const std::string_view wanted = wanted_isa();
+  const bool any = wanted.empty();
   for (const Isa isa : {Isa::avx512, Isa::avx2, Isa::portable}) {
     if (any ? has(isa) : wanted == name_of(isa)) {
       if (!has(isa))
@@ -47,7 +60,29 @@ Isa choose_isa() {
   throw Error("TAPELINE_CPU={} is none of portable, avx2, avx512; unset it to use the best there is", wanted);
 }
 
-void run(Isa isa, const Kernel& kernel, Context& context) {
+bool computes(Isa isa, Precision precision) {
+  if (precision != Precision::bf16) return precision == Precision::fp32;
+#if defined(__x86_64__)
+  if (isa == Isa::avx512) return __builtin_cpu_supports("avx512bf16");
+#endif
+  return isa == Isa::portable && wanted_isa() == name_of(Isa::portable);
+}
+
+void run(Isa isa, Precision precision, const Kernel& kernel, Context& context) {
+  if (precision == Precision::bf16) {
+    const bool done = std::visit(
+        [&](const auto& k) {
+          if constexpr (kIsProduct<std::remove_cvref_t<decltype(k)>>) {
+#if defined(__x86_64__)
+            if (isa == Isa::avx512) return avx512_bf16::run(k, context), true;
+#endif
+            return portable_bf16::run(k, context), true;
+          }
+          return false;
+        },
+        kernel);
+    if (done) return;
+  }
 #if defined(__x86_64__)
   if (isa == Isa::avx512) return std::visit([&](const auto& k) { avx512::run(k, context); }, kernel);
   if (isa == Isa::avx2) return std::visit([&](const auto& k) { avx2::run(k, context); }, kernel);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "backends/cpu/kernels.h"
+#include "engine/precision.h"
 
 namespace tapeline::cpu {
 
@@ -16,7 +17,12 @@ std::string_view name_of(Isa isa);
 /// unknown, or when the processor lacks it.
 Isa choose_isa();
 
-void run(Isa isa, const Kernel& kernel, Context& context);
+/// Whether its products can be taken of factors of this precision: bf16 with AVX512_BF16, and, for tests,
+/// emulated where TAPELINE_CPU asks for portable.
+bool computes(Isa isa, Precision precision);
+
+/// computes(isa, precision).
+void run(Isa isa, Precision precision, const Kernel& kernel, Context& context);
 
 /// For measuring: multiply-adds at full speed on this thread, for about 1000 * `rounds` cycles. How many they
 /// were.

@@ -9,12 +9,14 @@
 //   by_rows     a[i * kRowStride + k]  the source has k innermost (a matrix, the channels of a pixel)
 //   by_columns  a[k * lda + i]         the source has i innermost (a transposed matrix, gradients of weights)
 //
+// All in words of one factor or two (factors.h), which k counts here.
+//
 // An element of C is one chain of multiply-adds for each block of k, whatever tile it falls into: results do
 // not depend on how C is cut.
 
 #include <cstdint>
 
-#include "backends/cpu/simd.h"
+#include "backends/cpu/factors.h"
 
 namespace tapeline::cpu::TAPELINE_ISA {
 
@@ -26,7 +28,7 @@ inline constexpr int kTileRows = 6;
 inline constexpr int kTileColumns = 2 * kWidth;
 
 inline constexpr int kBlockInner =
-    256;  // most k in a block: a panel of B and a tile of A fit the first cache
+    256;  // most words of k in a block: a panel of B and a tile of A fit the first cache
 inline constexpr int kRowStride =
     kBlockInner + 16;  // an odd number of cache lines, so that rows do not collide
 
@@ -61,9 +63,9 @@ template <int kRows, int kVectors, Layout kLayout>
     for (int j = 0; j < kVectors; ++j) bs[j] = load(b + j * kWidth);
 #pragma GCC unroll 14
     for (int i = 0; i < kRows; ++i) {
-      const Vec ai(kLayout == Layout::by_rows ? a[i * kRowStride] : a[i]);
+      const Vec ai = broadcast(kLayout == Layout::by_rows ? a + i * kRowStride : a + i);
 #pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) sums[i][j] = fma(ai, bs[j], sums[i][j]);
+      for (int j = 0; j < kVectors; ++j) sums[i][j] = multiply_add(ai, bs[j], sums[i][j]);
     }
     a += kLayout == Layout::by_rows ? 1 : lda;
     b += ldb;
@@ -118,8 +120,8 @@ TAPELINE_INLINE Tile tile_for(int rows) {
   return tile<1, kVectors, kLayout>;
 }
 
-/// rows x columns of C += A B over `inner`, at most kBlockInner. A is one block, B its panels, `panel_stride`
-/// floats apart (each row ldb after the one before); `c` gives the address of each row of C.
+/// rows x columns of C += A B over `inner` words, at most kBlockInner. A is one block, B its panels,
+/// `panel_stride` floats apart (each row ldb after the one before); `c` gives the address of each row of C.
 template <Layout kLayout>
 [[gnu::noinline]] inline void multiply_block(std::int64_t row_count, std::int64_t column_count, int inner,
                                              const float* a, std::int64_t lda, const float* b,

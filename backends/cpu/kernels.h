@@ -24,7 +24,19 @@ struct Context {
 
 }  // namespace tapeline::cpu
 
+// Those that multiply matrices are compiled once more with TAPELINE_BF16, for factors of that precision.
+#define TAPELINE_DECLARE_PRODUCTS(isa)             \
+  namespace tapeline::cpu::isa {                   \
+  void run(const Conv2dForward&, Context&);        \
+  void run(const Conv2dBackwardInput&, Context&);  \
+  void run(const Conv2dBackwardWeight&, Context&); \
+  void run(const Gemm&, Context&);                 \
+  void run(const LstmForward&, Context&);          \
+  void run(const LstmBackward&, Context&);         \
+  }
+
 #define TAPELINE_DECLARE_KERNELS(isa)                                            \
+  TAPELINE_DECLARE_PRODUCTS(isa)                                                 \
   namespace tapeline::cpu::isa {                                                 \
   void run(const ActivationForward&, Context&);                                  \
   void run(const ActivationBackward&, Context&);                                 \
@@ -32,20 +44,14 @@ struct Context {
   void run(const BatchNormInference&, Context&);                                 \
   void run(const BatchNormBackward&, Context&);                                  \
   void run(const Cast&, Context&);                                               \
-  void run(const Conv2dForward&, Context&);                                      \
-  void run(const Conv2dBackwardInput&, Context&);                                \
-  void run(const Conv2dBackwardWeight&, Context&);                               \
   void run(const Copy&, Context&);                                               \
   void run(const CtcLoss&, Context&);                                            \
   void run(const Dropout&, Context&);                                            \
   void run(const Binary&, Context&);                                             \
   void run(const Unary&, Context&);                                              \
   void run(const Fill&, Context&);                                               \
-  void run(const Gemm&, Context&);                                               \
   void run(const LogSoftmaxForward&, Context&);                                  \
   void run(const LogSoftmaxBackward&, Context&);                                 \
-  void run(const LstmForward&, Context&);                                        \
-  void run(const LstmBackward&, Context&);                                       \
   void run(const MaskColumns&, Context&);                                        \
   void run(const MaxPool2dForward&, Context&);                                   \
   void run(const MaxPool2dBackward&, Context&);                                  \
@@ -60,7 +66,9 @@ struct Context {
   }
 
 TAPELINE_DECLARE_KERNELS(portable)
+TAPELINE_DECLARE_PRODUCTS(portable_bf16)
 #if defined(__x86_64__)
 TAPELINE_DECLARE_KERNELS(avx2)
 TAPELINE_DECLARE_KERNELS(avx512)
+TAPELINE_DECLARE_PRODUCTS(avx512_bf16)
 #endif

@@ -79,19 +79,19 @@ constexpr int kPanelsAtOnce = 4;
 /// The kRows x (kPanelsAtOnce panels) part of a product at these panels, each element by the same chain of
 /// multiply-adds as in multiply_block.
 template <int kRows>
-[[gnu::noinline]] void wide_tile(std::int64_t inner, const float* a, const float* panels,
+[[gnu::noinline]] void wide_tile(std::int64_t words, const float* a, const float* panels,
                                  std::int64_t panel_stride, float* const* c, std::int64_t column, bool add) {
   Vec sums[kRows][2 * kPanelsAtOnce];
-  for (std::int64_t k = 0; k < inner; ++k)
+  for (std::int64_t k = 0; k < words; ++k)
 #pragma GCC unroll 4
     for (int p = 0; p < kPanelsAtOnce; ++p) {
       const float* b = panels + p * panel_stride + k * kTileColumns;
       const Vec low = load(b), high = load(b + kWidth);
 #pragma GCC unroll 2
       for (int i = 0; i < kRows; ++i) {
-        const Vec ai(a[i * kRowStride + k]);
-        sums[i][2 * p] = fma(ai, low, sums[i][2 * p]);
-        sums[i][2 * p + 1] = fma(ai, high, sums[i][2 * p + 1]);
+        const Vec ai = broadcast(a + i * kRowStride + k);
+        sums[i][2 * p] = multiply_add(ai, low, sums[i][2 * p]);
+        sums[i][2 * p + 1] = multiply_add(ai, high, sums[i][2 * p + 1]);
       }
     }
 #pragma GCC unroll 2
@@ -108,25 +108,27 @@ struct PackedWeights {
   const float* panels;
   std::int64_t inner, columns;
 
-  std::int64_t size() const { return round_up(columns, kTileColumns) * inner; }
+  std::int64_t words() const { return words_of(inner); }
+  std::int64_t size() const { return round_up(columns, kTileColumns) * words(); }
 
   /// c[i] = rows[i] times the matrix of this direction. From one step to the next few rows go the other way
   /// through the matrix: what the second cache holds of it is then its beginning.
   void multiply(std::int64_t direction, std::int64_t step, const float* const* rows, float* const* c,
                 std::int64_t count, float* a) const {
-    for (std::int64_t k = 0; k < inner; k += kBlockInner) {
-      const std::int64_t depth = smaller(kBlockInner, inner - k);
-      for (std::int64_t i = 0; i < count; ++i) copy_floats(a + i * kRowStride, rows[i] + k, depth);
+    for (std::int64_t k = 0; k < words(); k += kBlockInner) {
+      const std::int64_t depth = smaller(kBlockInner, words() - k);
+      const std::int64_t factors = smaller(kPair * depth, inner - kPair * k);
+      for (std::int64_t i = 0; i < count; ++i) copy_words(a + i * kRowStride, rows[i] + kPair * k, factors);
       const float* block = panels + direction * size() + k * kTileColumns;
-      const std::int64_t panel_stride = inner * kTileColumns, wide = kPanelsAtOnce * kTileColumns;
+      const std::int64_t panel_stride = words() * kTileColumns, wide = kPanelsAtOnce * kTileColumns;
       const std::int64_t parts = count > 0 && count <= kFewRows ? columns / wide : 0, column = parts * wide;
       for (std::int64_t part = 0; part < parts; ++part) {
         const std::int64_t from = (step % 2 ? parts - 1 - part : part) * wide;
         const auto tile = count == 1 ? wide_tile<1> : wide_tile<2>;
-        tile(depth, a, block + from * inner, panel_stride, c, from, k > 0);
+        tile(depth, a, block + from * words(), panel_stride, c, from, k > 0);
       }
       multiply_block<Layout::by_rows>(count, columns - column, static_cast<int>(depth), a, kRowStride,
-                                      block + column * inner, kTileColumns, panel_stride, c, column,
+                                      block + column * words(), kTileColumns, panel_stride, c, column,
                                       {nullptr, k > 0});
     }
   }
@@ -152,7 +154,8 @@ PackedWeights pack_weights(const View& weights, Form form, std::int64_t directio
   context.pool.parallel_for(directions * panels, 1, [=](std::int64_t task, std::int64_t) {
     const std::int64_t column = task % panels * kTileColumns;
     const Pack pack{w_hh + task / panels * inner * columns, stride};
-    pack(to + task * inner * kTileColumns, 0, inner, column, smaller(kTileColumns, columns - column));
+    pack_words(pack, to + task * packed.words() * kTileColumns, 0, inner, column,
+               smaller(kTileColumns, columns - column));
   });
   return packed;
 }

@@ -1,4 +1,5 @@
-// Winograd's method against the direct sum in double precision, on random data, for each instruction set.
+// Winograd's method against the direct sum in double precision, on random data, for each instruction set, in
+// fp32 and in bf16.
 
 #include <cmath>
 
@@ -11,7 +12,22 @@ using namespace tapeline::cpu_kernels;
 namespace {
 
 /// As backends/cpu/conv2d_winograd.h states it: of the largest sum of |x| |w| behind any output.
-constexpr double kBound = 2e-6;
+double bound(Precision precision) { return precision == Precision::bf16 ? 1e-2 : 2e-6; }
+
+/// backends(), or those of them that compute in bf16.
+std::vector<OpenBackend> backends_in(Precision precision) {
+  if (precision == Precision::fp32) return backends();
+  std::vector<OpenBackend> open;
+  for (const auto& [isa, threads, backend] : backends()) {
+    setenv("TAPELINE_CPU", isa.c_str(), 1);
+    try {
+      open.push_back({isa, threads, open_cpu(threads, precision)});
+    } catch (const Error&) {
+    }
+  }
+  unsetenv("TAPELINE_CPU");
+  return open;
+}
 
 struct Case {
   int batch, height, width, in, out;
@@ -79,7 +95,7 @@ double largest(const View& view) {
 /// The largest error over the largest sum of |x| |w|, of every instruction set; bits for every number of
 /// threads. `make(operands)` returns the kernel.
 template <typename Make>
-double check_error(const Make& make) {
+double check_error(Precision precision, const Make& make) {
   Operands wanted_operands, positive_operands;
   const auto wanted = make(wanted_operands);
   auto positive = make(positive_operands);
@@ -91,7 +107,7 @@ double check_error(const Make& make) {
   const double scale = largest(outputs_of(positive).front());
   double worst = 0;
   std::vector<std::byte> one_thread;
-  for (const auto& [isa, threads, backend] : backends()) {
+  for (const auto& [isa, threads, backend] : backends_in(precision)) {
     CAPTURE(isa);
     CAPTURE(threads);
     Operands operands;
@@ -104,7 +120,7 @@ double check_error(const Make& make) {
       const double off = std::abs(static_cast<double>(found.data<float>()[i]) - truth.data<float>()[i]);
       error = off <= error ? error : off;  // a NaN stays
     }
-    CHECK(error <= kBound * scale);
+    CHECK(error <= bound(precision) * scale);
     worst = std::max(worst, error / std::max(scale, 1e-30));
     const auto* bytes = found.data<std::byte>();
     std::vector<std::byte> bits(bytes, bytes + found.bytes());
@@ -119,18 +135,22 @@ double check_error(const Make& make) {
 }  // namespace
 
 TEST_CASE("cpu winograd: the error is bounded") {
-  double worst = 0;
-  for (const Case& c : kCases) {
-    CAPTURE(c.height);
-    CAPTURE(c.width);
-    CAPTURE(c.in);
-    CAPTURE(c.out);
-    CHECK(cpu::winograd_tile(c.geometry()));
-    worst = std::max(worst, check_error([&](Operands& make) -> Kernel { return forward(make, c); }));
-    worst = std::max(worst, check_error([&](Operands& make) -> Kernel { return backward_input(make, c); }));
-    worst = std::max(worst, check_error([&](Operands& make) -> Kernel { return backward_weight(make, c); }));
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    CAPTURE(std::string(name_of(precision)));
+    double worst = 0;
+    const auto check = [&](const auto& make) { worst = std::max(worst, check_error(precision, make)); };
+    for (const Case& c : kCases) {
+      CAPTURE(c.height);
+      CAPTURE(c.width);
+      CAPTURE(c.in);
+      CAPTURE(c.out);
+      CHECK(cpu::winograd_tile(c.geometry(), precision));
+      check([&](Operands& make) -> Kernel { return forward(make, c); });
+      check([&](Operands& make) -> Kernel { return backward_input(make, c); });
+      check([&](Operands& make) -> Kernel { return backward_weight(make, c); });
+    }
+    MESSAGE("largest error in ", std::string(name_of(precision)), ", of the largest sum of |x| |w|: ", worst);
   }
-  MESSAGE("largest error, of the largest sum of |x| |w|: ", worst);
 }
 
 TEST_CASE("cpu winograd: an activation at its end") {
@@ -150,7 +170,9 @@ TEST_CASE("cpu winograd: the gradient of the bias comes with that of the weights
 
 TEST_CASE("cpu winograd: an image has the same bits alone, in a batch, and with zeros at its right") {
   constexpr int kHeight = 5, kChannels = 32, kNarrow = 6, kWide = 17;
-  for (const auto& [isa, threads, backend] : backends()) {
+  std::vector<OpenBackend> all = backends_in(Precision::fp32);
+  for (OpenBackend& in_bf16 : backends_in(Precision::bf16)) all.push_back(std::move(in_bf16));
+  for (const auto& [isa, threads, backend] : all) {
     CAPTURE(isa);
     Operands make;
     Conv2dForward both = forward(make, {2, kHeight, kWide, kChannels, kChannels});

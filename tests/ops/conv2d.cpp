@@ -60,6 +60,27 @@ TEST_CASE("conv2d: rows") {
   });
 }
 
+TEST_CASE("conv2d: rows in bf16") {
+  check_rows_in_bf16({
+      conv("one pixel", {1, 1, 1, 1}, {1, 1, 1, 1}),
+      conv("3x3", {2, 5, 7, 3}, {3, 3, 3, 4}),
+      conv("3x3 wide", {2, 8, 25, 16}, {3, 3, 16, 40}),
+      conv("3x3 from one channel", {2, 9, 21, 1}, {3, 3, 1, 64}),
+      conv("3x3 channels no tile divides", {1, 4, 5, 17}, {3, 3, 17, 33}),
+      conv("3x3, very many pixels", {2, 33, 65, 5}, {3, 3, 5, 7}),
+      conv("3x3 stride 2 odd", {2, 7, 9, 3}, {3, 3, 3, 5}, {.stride_h = 2, .stride_w = 2}),
+      conv("2x3 valid stride 2x1", {1, 6, 8, 3}, {2, 3, 3, 2}, {.stride_h = 2, .padding = Padding::valid()}),
+      conv("window larger than the image", {1, 2, 3, 2}, {5, 5, 2, 3}),
+      conv("1x1 deep", {1, 2, 3, 600}, {1, 1, 600, 20}),
+      conv("dilation", {1, 7, 10, 2}, {3, 3, 2, 3}, {.dilation_h = 2, .dilation_w = 3}),
+      conv("two groups", {2, 4, 5, 6}, {3, 3, 3, 4}, {.groups = 2}),
+      conv("four groups, stride 2", {1, 5, 5, 12}, {3, 3, 3, 20},
+           {.stride_h = 2, .stride_w = 2, .groups = 4}),
+      conv("depthwise", {2, 5, 6, 7}, {3, 3, 1, 7}, {.groups = 7}),
+      conv("empty batch", {0, 4, 5, 3}, {3, 3, 3, 4}),
+  });
+}
+
 TEST_CASE("conv2d: activations at its end") {
   std::vector<Row> rows;
   for (const auto& [name, kind, slope] : {std::tuple{"relu", ActivationKind::relu, 0.f},

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "backends/registry.h"
+#include "engine/half.h"
 #include "engine/program.h"
 #include "engine/random.h"
 
@@ -63,23 +64,31 @@ const Devices& devices() {
 struct Operands {
   std::vector<Values> inputs;
   std::uint64_t seed = 0;
+  bool in_bf16 = false;  // all rounded
 
+  void round(Values& values) const {
+    if (!in_bf16) return;
+    for (double& v : values) v = bfloat16_to_float(double_to_bfloat16(v));
+  }
   Values projection(std::size_t size) const {  // the gradient that comes back from the result
     Random random(seed, 1);
     Values values(size);
     for (double& v : values) v = random.uniform(-1, 1);
+    round(values);
     return values;
   }
 };
 
-Operands draw(const Row& row) {
+Operands draw(const Row& row, bool in_bf16 = false) {
   Operands operands;
+  operands.in_bf16 = in_bf16;
   for (const char c : row.name) operands.seed = operands.seed * 31 + static_cast<unsigned char>(c);
   Random random(operands.seed);
   for (const Input& input : row.inputs) {
     Values values(static_cast<std::size_t>(input.shape.elements()));
     for (double& v : values)
       v = random.uniform(static_cast<float>(input.low), static_cast<float>(input.high));
+    operands.round(values);
     operands.inputs.push_back(std::move(values));
   }
   return operands;
@@ -280,6 +289,46 @@ void check_row(const Row& row) {
   }
 }
 
+/// The CPU with one, two and three threads; none where it lacks bf16.
+const std::vector<Named>& bf16_devices() {
+  static const std::vector<Named> opened = [] {
+    std::vector<Named> devices;
+    const auto precisions = open_device("cpu")->describe().precisions;
+    if (only_device() || std::find(precisions.begin(), precisions.end(), Precision::bf16) == precisions.end())
+      return devices;
+    for (const int threads : {1, 2, 3})
+      devices.push_back({fmt::format("cpu in bf16 with {} threads", threads),
+                         open_device("cpu", {.threads = threads, .precision = Precision::bf16})});
+    return devices;
+  }();
+  return opened;
+}
+
+void check_row_in_bf16(const Row& row) {
+  const Operands operands = draw(row, true);
+  const Result truth = run_eagerly(row, operands, reference(), DType::f64);
+  const Judge close = [&](const Values& a, const Values& b) { return compare(a, b, row.tolerance, 1e-3); };
+  Result one_thread;
+  for (const auto& [name, device] : bf16_devices()) {
+    const Result result = run_eagerly(row, operands, device, DType::f32);
+    const bool first = device == bf16_devices().front().device;
+    expect_same(fmt::format("{} on {}", row.name, name), result, first ? truth : one_thread,
+                first ? close : compare_bits);
+    if (first) one_thread = result;
+  }
+}
+
+/// A row at a time: what one throws does not keep the others from being checked.
+void for_rows(const std::vector<Row>& rows, void (*check)(const Row&)) {
+  for (const Row& row : rows) {
+    try {
+      check(row);
+    } catch (const std::exception& error) {
+      FAIL_CHECK(row.name, " threw: ", std::string(error.what()));
+    }
+  }
+}
+
 }  // namespace
 
 Input random(Shape shape, double low, double high) { return {shape, low, high, true, false, {}}; }
@@ -291,15 +340,8 @@ Input integers(std::initializer_list<std::int32_t> values) {
   return integers({static_cast<std::int64_t>(values.size())}, values);
 }
 
-void check_rows(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
-    try {
-      check_row(row);
-    } catch (const std::exception& error) {
-      FAIL_CHECK(row.name, " threw: ", std::string(error.what()));
-    }
-  }
-}
+void check_rows(const std::vector<Row>& rows) { for_rows(rows, check_row); }
+void check_rows_in_bf16(const std::vector<Row>& rows) { for_rows(rows, check_row_in_bf16); }
 
 void check_wrong(const std::vector<Wrong>& wrongs) {
   for (std::size_t i = 0; i < wrongs.size(); ++i) {

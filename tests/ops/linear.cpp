@@ -78,6 +78,25 @@ TEST_CASE("matmul: rows") {
   });
 }
 
+TEST_CASE("linear and matmul: rows in bf16") {
+  check_rows_in_bf16({
+      layer("one by one", {1, 1}, 1),
+      layer("a vector", {5}, 3),
+      layer("a sequence", {2, 7, 19}, 23),
+      layer("one row, wide", {1, 33}, 130),
+      layer("deep and tall", {170, 600}, 35),
+      layer("very many rows", {2303, 33}, 35),
+      layer("empty batch", {0, 4}, 3),
+      product("odd", {37, 41}, {41, 43}),
+      product("odd, first transposed", {41, 37}, {41, 43}, true, false),
+      product("odd, second transposed", {37, 41}, {43, 41}, false, true),
+      product("odd, both transposed", {41, 37}, {43, 41}, true, true),
+      product("one inner", {5, 1}, {1, 6}),
+      product("no inner", {3, 0}, {0, 4}),
+      product("row by column", {1, 1025}, {1025, 1}),
+  });
+}
+
 TEST_CASE("linear and matmul: by hand") {
   const Tensor x = f64({2, 2}, {1, 2, 3, 4}), w = f64({2, 3}, {1, 0, 2, 0, 1, 3});
   CHECK(differs(linear(x, w, f64({3}, {10, 20, 30})), {11, 22, 38, 13, 24, 48}) == "");

@@ -55,6 +55,18 @@ TEST_CASE("lstm: rows") {
   });
 }
 
+TEST_CASE("lstm: rows in bf16") {
+  // The states and the gradients that go back from step to step are rounded on their way: 8 bits.
+  std::vector<Row> rows{row("both", {2, 5, 3, 4}, kBoth),
+                        row("odd, both", {5, 6, 7, 17}, kBoth),
+                        row("wide", {3, 4, 5, 37}),
+                        row("many", {19, 3, 5, 9}, kBoth),
+                        row("frames, both", {5, 6, 3, 17}, kBoth, {integers({6, 1, 4, 0, 5})}),
+                        row("deep", {2, 3, 5, 260}, kBoth)};
+  for (Row& r : rows) r.tolerance = 1e-2;
+  check_rows_in_bf16(rows);
+}
+
 TEST_CASE("lstm: only the gradients that are wanted") {
   const auto run = [](const Inputs& x) { return lstm(x[0], x[1], x[2], x[3], kBoth); };
   const Input x = random({2, 3, 2}), w = random({2, 24}), h = random({2, 3, 12}), b = random({24});
