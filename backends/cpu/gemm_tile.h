@@ -28,7 +28,7 @@ inline constexpr int kTileRows = 6;
 inline constexpr int kTileColumns = 2 * kWidth;
 
 inline constexpr int kBlockInner =
-    256;  // most words of k in a block: a panel of B and a tile of A fit the first cache
+    512;  // most words of k in a block: a panel of B and a tile of A fit the first cache
 inline constexpr int kRowStride =
     kBlockInner + 16;  // an odd number of cache lines, so that rows do not collide
 
