@@ -8,6 +8,8 @@
 //
 // States are padded to whole vectors, with one more vector before the first and after the last.
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "backends/cpu/across_lanes.h"
@@ -103,7 +105,7 @@ struct Lattice {
 
   static std::int64_t whole_vectors(std::int64_t floats) { return (floats + kWidth - 1) / kWidth * kWidth; }
   static std::int64_t floats(std::int64_t frames, std::int64_t states) {
-    return (3 * frames + 2) * (whole_vectors(states) + 2 * kMargin) + 3 * frames;
+    return (3 * frames + 2) * (whole_vectors(states) + 2 * kMargin) + whole_vectors(3 * frames);
   }
   Lattice(float* memory, std::int64_t frame_count, std::int64_t state_count)
       : frames(frame_count),
@@ -130,7 +132,8 @@ bool read_frames(const float* logits, std::int64_t classes, const Label& label, 
   for (std::int64_t t = 0; t < lattice.frames; ++t) {
     const float* x = logits + t * classes;
     float* terms = grad ? grad + t * classes : nullptr;
-    const auto [largest, sum] = sum_exp(x, classes, terms);
+    const auto [largest, sum] = sum_exp(
+        x, classes, terms, [](Vec a) __attribute__((always_inline)) { return exp_down(a); });
     lattice.largest[t] = largest;
     lattice.sum[t] = sum;
   }
@@ -207,7 +210,7 @@ void subtract_posteriors(const Lattice& lattice, std::int64_t classes, const Lab
     const Vec top(largest(posterior, lattice.padded));
     Vec sums;
     for (std::int64_t s = 0; s < lattice.padded; s += kWidth) {
-      const Vec p = exp(load(posterior + s) - top);
+      const Vec p = exp_down(load(posterior + s) - top);
       store(posterior + s, p);
       sums += p;
     }
@@ -221,37 +224,58 @@ void subtract_posteriors(const Lattice& lattice, std::int64_t classes, const Lab
   }
 }
 
-/// -ln p(label). The gradient, where wanted, is written up to `frames`.
-float ctc(const float* logits, std::int64_t frames, std::int64_t classes, const Label& label, int blank,
-          float* grad, Context& context) {
-  const std::int64_t states = label.states();
-  const Lattice lattice(context.scratch.local_floats(2, Lattice::floats(frames, states)), frames, states);
-  if (!read_frames(logits, classes, label, blank, lattice, grad)) return __builtin_nanf("");
-  for (std::int64_t i = 1; i < label.length; ++i)
-    if (label.classes[i] != label.classes[i - 1]) lattice.skip[2 * i + 1] = 0;
-
-  float* last_beta = lattice.beta + (frames - 1) * lattice.stride;
-  for (std::int64_t s = 0; s < std::min<std::int64_t>(states, 2); ++s) {
-    lattice.alpha[s] = lattice.emission[s];
-    last_beta[states - 1 - s] = 0;
-  }
+/// An image on its way through both recursions: begin(), step(1) .. step(frames - 1), end().
+struct Walk {
+  Lattice lattice;
+  Label label;
+  std::int64_t classes;
+  int blank;
+  float* grad;  // optional; written up to `frames`
+  float* loss;
+  bool numbers = true;
   double scales = 0;
-  float alpha_scale = largest(lattice.alpha, lattice.padded), beta_scale = 0;
-  for (std::int64_t t = 1; t < frames; ++t) {
+  float alpha_scale = 0, beta_scale = 0;
+
+  void begin(const float* logits) {
+    numbers = read_frames(logits, classes, label, blank, lattice, grad);
+    for (std::int64_t i = 1; i < label.length; ++i)
+      if (label.classes[i] != label.classes[i - 1]) lattice.skip[2 * i + 1] = 0;
+    const std::int64_t states = lattice.states;
+    float* last_beta = lattice.beta + (lattice.frames - 1) * lattice.stride;
+    for (std::int64_t s = 0; s < std::min<std::int64_t>(states, 2); ++s) {
+      lattice.alpha[s] = lattice.emission[s];
+      last_beta[states - 1 - s] = 0;
+    }
+    alpha_scale = largest(lattice.alpha, lattice.padded);
+  }
+
+  TAPELINE_INLINE void step(std::int64_t t) {
     step_alpha(lattice, t, alpha_scale);
     scales += static_cast<double>(alpha_scale);
     alpha_scale = largest(lattice.alpha + t * lattice.stride, lattice.padded);
-    if (!grad) continue;
-    step_beta(lattice, frames - 1 - t, beta_scale);
-    beta_scale = largest(lattice.beta + (frames - 1 - t) * lattice.stride, lattice.padded);
+    if (!grad) return;
+    const std::int64_t back = lattice.frames - 1 - t;
+    step_beta(lattice, back, beta_scale);
+    beta_scale = largest(lattice.beta + back * lattice.stride, lattice.padded);
   }
-  const float* last_alpha = lattice.alpha + (frames - 1) * lattice.stride + states;
-  const Vec ends = log_add(last_alpha[-1], states > 1 ? last_alpha[-2] : kNever, kNever);
-  const double log_label = scales + static_cast<double>(ends[0]);
-  if (log_label < static_cast<double>(kPossible)) return kInfinity;
-  if (grad) subtract_posteriors(lattice, classes, label, blank, grad);
-  return static_cast<float>(-log_label);
-}
+
+  void end() {
+    const float* last = lattice.alpha + (lattice.frames - 1) * lattice.stride + lattice.states;
+    const Vec ends = log_add(last[-1], lattice.states > 1 ? last[-2] : kNever, kNever);
+    const double log_label = scales + static_cast<double>(ends[0]);
+    if (!numbers)
+      *loss = __builtin_nanf("");
+    else if (log_label < static_cast<double>(kPossible))
+      *loss = kInfinity;
+    else {
+      if (grad) subtract_posteriors(lattice, classes, label, blank, grad);
+      *loss = static_cast<float>(-log_label);
+    }
+  }
+};
+
+/// Images that walk side by side: a step waits for the one before, not for those of other images.
+constexpr int kTogether = 3;
 
 }  // namespace
 
@@ -265,20 +289,31 @@ void run(const CtcLoss& k, Context& context) {
   float* losses = k.loss.data<float>();
   float* grads = data_or_null<float>(k.grad_logits);
 
-  context.pool.parallel_for(k.logits.shape[0], 2, [&](std::int64_t begin, std::int64_t end) {
+  context.pool.parallel_for(k.logits.shape[0], kTogether, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t floats = Lattice::floats(steps, 2 * longest + 1);
+    float* memory = context.scratch.local_floats(2, kTogether * floats);
+    std::optional<Walk> walks[kTogether];
+    std::int64_t last = 0;
     for (std::int64_t n = begin; n < end; ++n) {
       const Label label{labels + n * longest, lengths[n]};
       const std::int64_t frames = length_of(own_frames, n, steps);
       float* grad = grads ? grads + n * size : nullptr;
-      if (!label.readable(classes, k.blank) || label.frames_needed() > frames)
-        losses[n] = kInfinity;
-      else
-        losses[n] = frames == 0 ? 0
-                                : ctc(k.logits.data<float>() + n * size, frames, classes, label, k.blank,
-                                      grad, context);
-      if (grad)
-        fill(losses[n] == kInfinity ? grad : grad + frames * classes,
-             losses[n] == kInfinity ? size : size - frames * classes, 0);
+      const bool possible = label.readable(classes, k.blank) && label.frames_needed() <= frames;
+      losses[n] = possible ? 0 : kInfinity;
+      if (!possible || frames == 0) continue;
+      last = std::max(last, frames);
+      walks[n - begin].emplace(Walk{Lattice(memory + (n - begin) * floats, frames, label.states()), label,
+                                    classes, k.blank, grad, losses + n});
+      walks[n - begin]->begin(k.logits.data<float>() + n * size);
+    }
+    for (std::int64_t t = 1; t < last; ++t)
+      for (auto& walk : walks)
+        if (walk && t < walk->lattice.frames) walk->step(t);
+    for (auto& walk : walks)
+      if (walk) walk->end();
+    for (std::int64_t n = begin; n < end && grads; ++n) {
+      const std::int64_t frames = losses[n] == kInfinity ? 0 : length_of(own_frames, n, steps);
+      fill(grads + n * size + frames * classes, size - frames * classes, 0);
     }
   });
 }
