@@ -15,22 +15,13 @@
 
 #include "activation.glsl"
 #include "conv2d.glsl"
+#include "conv2d_end.glsl"
 #include "conv2d_source.glsl"
 #include "grid.glsl"
 
-layout(constant_id = 1) const uint kActivation = 0;
-layout(constant_id = 2) const bool kBias = false;
-layout(constant_id = 3) const bool kAccumulate = false;
-layout(constant_id = 4) const bool kBackward = false;
-layout(constant_id = 5) const bool kInFours = false;  // input channels come in fours, and are loaded so
-layout(constant_id = 6) const bool kOutFours = false;
 layout(constant_id = 7) const uint kFours = 1;
 layout(binding = 0) uniform samplerBuffer input_texels;
 layout(binding = 1) uniform samplerBuffer weight_texels;
-layout(binding = 2) readonly buffer Bias { float bias[]; };
-layout(binding = 2) readonly buffer BiasFours { vec4 bias_fours[]; };
-layout(binding = 3) buffer Output { float y[]; };
-layout(binding = 3) buffer OutputFours { vec4 y_fours[]; };
 
 const uint kLanes = gl_WorkGroupSize.x;
 const uint kRows = 16u, kOwn = (kRows + kLanes - 1u) / kLanes;
@@ -43,32 +34,14 @@ vec4 weights_of(uint row, uint four) {
   return w;
 }
 
-void finish(uint position, uint four, vec4 sum) {
-  if (kOutFours) {
-    const uint to = position * (out_channels / 4u) + four;
-    if (kBias) sum += bias_fours[four];
-    if (kAccumulate) sum += y_fours[to];
-    [[unroll]] for (uint k = 0u; k < 4u; ++k) sum[k] = activate(kActivation, slope, sum[k]);
-    y_fours[to] = sum;
-    return;
-  }
-  [[unroll]] for (uint k = 0u; k < 4u; ++k) {
-    const uint o = four * 4u + k, to = position * out_channels + o;
-    if (o >= out_channels) continue;
-    float value = sum[k];
-    if (kBias) value += bias[o];
-    if (kAccumulate) value += y[to];
-    y[to] = activate(kActivation, slope, value);
-  }
-}
-
 void main() {
   const uint fours = (out_channels + 3u) / 4u, blocks = (fours + kLanes * kFours - 1u) / (kLanes * kFours);
   const uint positions = batch * out_height * out_width, own = gl_SubgroupInvocationID;
-  const uint first = group() / blocks * kRows;
-  if (first >= positions) return;
+  // Workgroups that follow one another share their weights, which a core's cache then holds.
+  const uint tiles = (positions + kRows - 1u) / kRows, block = group() / tiles, first = group() % tiles * kRows;
+  if (block >= blocks) return;
   uint four[kFours];
-  [[unroll]] for (uint q = 0u; q < kFours; ++q) four[q] = group() % blocks * (kLanes * kFours) + q * kLanes + own;
+  [[unroll]] for (uint q = 0u; q < kFours; ++q) four[q] = block * (kLanes * kFours) + q * kLanes + own;
   ivec2 at[kOwn];
   uint image[kOwn];
   [[unroll]] for (uint p = 0u; p < kOwn; ++p) {

@@ -114,6 +114,16 @@ class VulkanBackend final : public Backend {
     return std::make_unique<VulkanProgram>(queue_, std::move(kernels), std::move(plan), device_, pipelines_);
   }
 
+  /// The shaders, where they are called otherwise than the kernel.
+  std::string algorithm(const Kernel& kernel) const override {
+    Plan plan(*device_, memory_);
+    plan.add(kernel);
+    std::string names;
+    for (const Dispatch& dispatch : plan.dispatches())
+      names += (names.empty() ? "" : ", ") + std::string(dispatch.shader->name);
+    return names == name_of(kernel) ? "" : names;
+  }
+
   void synchronize() override {
     queue_->wait();
     staging_used_ = 0;

@@ -1,8 +1,10 @@
-// Most convolutions go to the tiled shaders; groups, and channels that do not come in fours, to the plain
-// ones.
+// Convolutions without groups go to one of two tiled shaders: `lanes` on drivers on the processor, `shared`
+// on GPUs. They sum every element in the same order, as the plain ones do that take groups, so whichever is
+// chosen, the bits are the same.
 
 #include "backends/vulkan/conv2d.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "backends/vulkan/kernels.h"
@@ -11,8 +13,9 @@
 #include "shaders/conv2d_backward_weight.spv.h"
 #include "shaders/conv2d_forward.spv.h"
 #include "shaders/conv2d_lanes.spv.h"
-#include "shaders/conv2d_tile.spv.h"
-#include "shaders/conv2d_tile_weight.spv.h"
+#include "shaders/conv2d_lanes_weight.spv.h"
+#include "shaders/conv2d_shared.spv.h"
+#include "shaders/conv2d_shared_weight.spv.h"
 #include "shaders/sum_slabs.spv.h"
 
 namespace tapeline::vulkan {
@@ -22,8 +25,9 @@ constexpr Shader kForward{"conv2d_forward", conv2d_forward_spv};
 constexpr Shader kBackwardInput{"conv2d_backward_input", conv2d_backward_input_spv};
 constexpr Shader kBackwardWeight{"conv2d_backward_weight", conv2d_backward_weight_spv};
 constexpr Shader kLanes{"conv2d_lanes", conv2d_lanes_spv};
-constexpr Shader kTile{"conv2d_tile", conv2d_tile_spv};
-constexpr Shader kTileWeight{"conv2d_tile_weight", conv2d_tile_weight_spv};
+constexpr Shader kLanesWeight{"conv2d_lanes_weight", conv2d_lanes_weight_spv};
+constexpr Shader kShared{"conv2d_shared", conv2d_shared_spv};
+constexpr Shader kSharedWeight{"conv2d_shared_weight", conv2d_shared_weight_spv};
 constexpr Shader kSumSlabs{"sum_slabs", sum_slabs_spv};
 
 struct Push {
@@ -57,8 +61,6 @@ Push push_of(const Conv2dGeometry& g) {
           1};
 }
 
-constexpr std::uint32_t kTilePositions = 8, kTileLanes = 16;
-
 std::uint32_t positions_of(const Conv2dGeometry& g) {
   return narrow(std::int64_t{g.batch} * g.out_height * g.out_width);
 }
@@ -67,40 +69,63 @@ std::uint32_t weights_of(const Conv2dGeometry& g) {
   return narrow(std::int64_t{g.window.height} * g.window.width * (g.in_channels / g.groups) * g.out_channels);
 }
 
-// Input channels that come in fours are loaded so.
+// Channels that come in fours are loaded and stored so.
 bool in_fours(int channels) { return channels % 4 == 0; }
 
-std::int64_t blocks_of(int channels) { return (channels / 4 + 1) / 2; }
+std::uint32_t divide(std::uint32_t things, std::uint32_t each) { return (things + each - 1) / each; }
+
+/// A workgroup of `lanes` invocations computes `rows` by `fours` * 4 * lanes elements.
+struct LanesTile {
+  std::uint32_t lanes, fours, blocks;
+};
+
+LanesTile lanes_tile(const Plan& plan, int out_channels) {
+  const std::uint32_t lanes = plan.device().physical().shuffle_lanes;
+  const std::uint32_t blocks = divide(divide(narrow(out_channels), 4), lanes);
+  const std::uint32_t fours = blocks % 2 == 0 || blocks > 4 ? 2 : 1;  // more fill the registers
+  return {lanes, fours, divide(blocks, fours)};
+}
 
 void dispatch_lanes(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
-                    const Place& output, const ProductEnd& end, Plan& plan) {
+                    const Place& output, const ProductEnd& end, Push push, Plan& plan) {
   constexpr std::uint32_t kRows = 16;
-  const std::uint32_t lanes = plan.device().physical().shuffle_lanes;
-  const std::uint32_t fours = (narrow(g.out_channels) + 3) / 4, blocks = (fours + lanes - 1) / lanes;
-  const std::uint32_t each = blocks % 2 == 0 || blocks > 4 ? 2 : 1;  // fours a lane
-  const std::uint64_t tiles =
-      (std::uint64_t{positions_of(g)} + kRows - 1) / kRows * ((blocks + each - 1) / each);
-  Push push = push_of(g);
-  push.slope = end.activation.slope;
+  const LanesTile tile = lanes_tile(plan, g.out_channels);
   plan.dispatch(kLanes,
                 {texels(input, in_fours(g.in_channels)), texels(weight, in_fours(g.out_channels)), end.bias,
                  end.accumulate ? both(output) : out(output)},
-                push, {tiles, lanes},
+                push, {std::uint64_t{divide(positions_of(g), kRows)} * tile.blocks, tile.lanes},
                 {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
-                 in_fours(g.in_channels), in_fours(g.out_channels), each});
+                 in_fours(g.in_channels), in_fours(g.out_channels), tile.fours});
+}
+
+void dispatch_shared(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
+                     const Place& output, const ProductEnd& end, Push push, Plan& plan) {
+  constexpr std::uint64_t kEnough = 256;  // workgroups, of which a GPU runs many at a time
+  const std::uint32_t blocks = divide(narrow(g.out_channels), 64);
+  const std::uint32_t tall = std::uint64_t{divide(positions_of(g), 64)} * blocks < kEnough ? 4 : 8;
+  plan.dispatch(kShared, {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)}, push,
+                {std::uint64_t{divide(positions_of(g), tall * 8)} * blocks, 64},
+                {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
+                 in_fours(g.in_channels), in_fours(g.out_channels), tall});
 }
 
 void dispatch_tiles(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
                     const Place& output, const ProductEnd& end, Plan& plan) {
-  if (plan.lanes_fit(input, in_fours(g.in_channels)) && plan.lanes_fit(weight, in_fours(g.out_channels)))
-    return dispatch_lanes(g, backward, input, weight, output, end, plan);
   Push push = push_of(g);
   push.slope = end.activation.slope;
-  const std::int64_t tiles =
-      (positions_of(g) + kTilePositions - 1) / kTilePositions * blocks_of(g.out_channels);
-  plan.dispatch(kTile, {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)}, push,
-                one_each(tiles, kTileLanes),
-                {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward});
+  const bool lanes =
+      plan.lanes_fit(input, in_fours(g.in_channels)) && plan.lanes_fit(weight, in_fours(g.out_channels));
+  const auto dispatch = lanes ? dispatch_lanes : dispatch_shared;
+  dispatch(g, backward, input, weight, output, end, push, plan);
+}
+
+// Slabs of positions for the gradient in the weight: few where there are many weights, since each slab holds
+// them all.
+Slabs weight_slabs(const Conv2dGeometry& g) {
+  constexpr std::uint32_t kMostPartial = 1u << 23;  // floats
+  const std::uint32_t positions = positions_of(g);
+  const std::uint32_t most = std::max(1u, kMostPartial / std::max(1u, weights_of(g)));
+  return cut(positions, std::max(256u, divide(positions, most)));
 }
 
 void sum_slabs(const Place& partial, std::uint32_t slabs, std::uint32_t weights, std::uint32_t outputs,
@@ -111,8 +136,6 @@ void sum_slabs(const Place& partial, std::uint32_t slabs, std::uint32_t weights,
 }
 
 }  // namespace
-
-bool tiles_fit(std::int64_t channels) { return channels > 0 && channels % 4 == 0; }
 
 void plan_tiles(const Conv2dGeometry& g, const Place& input, const Place& weight, const Place& output,
                 const ProductEnd& end, Plan& plan) {
@@ -133,24 +156,32 @@ void plan_tiles_backward(const Conv2dGeometry& g, const Place& grad_output, cons
 
 void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place& grad_output,
                        const Place& grad_weight, const Place& grad_bias, Plan& plan) {
-  const Slabs slabs = cut(positions_of(g), 256);
+  const Slabs slabs = weight_slabs(g);
   Push push = push_of(g);
   push.slab = slabs.size;
   push.slabs = slabs.count;
   const std::uint32_t outputs = narrow(g.out_channels), weights = weights_of(g);
+  const std::uint32_t windows = narrow(std::int64_t{g.window.height} * g.window.width);
   const Place partial = plan.scratch(std::size_t{weights + outputs} * slabs.count * sizeof(float));
-  const std::int64_t row_blocks = in_fours(g.in_channels) ? (g.in_channels + 7) / 8 : g.in_channels;
-  const std::int64_t rows = std::int64_t{g.window.height} * g.window.width * row_blocks + 1;
-  plan.dispatch(kTileWeight, {in(input), in(grad_output), out(partial)}, push,
-                one_each(rows * blocks_of(g.out_channels) * slabs.count, kTileLanes),
-                {in_fours(g.in_channels)});
+  const bool input_fours = in_fours(g.in_channels), output_fours = in_fours(g.out_channels);
+  if (plan.lanes_fit(input, input_fours) && plan.lanes_fit(grad_output, output_fours)) {
+    const LanesTile tile = lanes_tile(plan, g.out_channels);
+    const std::uint64_t rows = std::uint64_t{windows} * divide(narrow(g.in_channels), 8) + 1;
+    plan.dispatch(kLanesWeight, {texels(input, input_fours), texels(grad_output, output_fours), out(partial)},
+                  push, {rows * tile.blocks * slabs.count, tile.lanes},
+                  {input_fours, output_fours, tile.fours});
+  } else {
+    const std::uint64_t rows = std::uint64_t{windows} * divide(narrow(g.in_channels), 64) + 1;
+    plan.dispatch(kSharedWeight, {in(input), in(grad_output), out(partial)}, push,
+                  {rows * divide(outputs, 64) * slabs.count, 64}, {input_fours, output_fours});
+  }
   sum_slabs(partial, slabs.count, weights, outputs, grad_weight, grad_bias, plan);
 }
 
 void plan(const Conv2dForward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.input), count_of(k.output);
-  if (k.geometry.groups == 1 && tiles_fit(k.geometry.out_channels))
+  if (k.geometry.groups == 1)
     return plan_tiles(k.geometry, place_of(k.input), place_of(k.weight), place_of(k.output),
                       {in(k.bias), k.activation, false}, plan);
   Push push = push_of(k.geometry);
@@ -162,7 +193,7 @@ void plan(const Conv2dForward& k, Plan& plan) {
 void plan(const Conv2dBackwardInput& k, Plan& plan) {
   require_f32(k.grad_input);
   count_of(k.grad_input), count_of(k.grad_output);
-  if (k.geometry.groups == 1 && tiles_fit(k.geometry.in_channels))
+  if (k.geometry.groups == 1)
     return plan_tiles_backward(k.geometry, place_of(k.grad_output), place_of(k.weight),
                                place_of(k.grad_input), {}, plan);
   plan.dispatch(kBackwardInput, {in(k.grad_output), in(k.weight), out(k.grad_input)}, push_of(k.geometry),
@@ -172,11 +203,11 @@ void plan(const Conv2dBackwardInput& k, Plan& plan) {
 void plan(const Conv2dBackwardWeight& k, Plan& plan) {
   require_f32(k.grad_weight);
   count_of(k.input);
-  if (k.geometry.groups == 1 && tiles_fit(k.geometry.out_channels))
+  if (k.geometry.groups == 1)
     return plan_weight_tiles(k.geometry, place_of(k.input), place_of(k.grad_output), place_of(k.grad_weight),
                              place_of(k.grad_bias), plan);
   Push push = push_of(k.geometry);
-  const Slabs slabs = cut(positions_of(k.geometry), 256);
+  const Slabs slabs = weight_slabs(k.geometry);
   push.slab = slabs.size;
   push.slabs = slabs.count;
   const std::uint32_t outputs = narrow(k.geometry.out_channels), weights = weights_of(k.geometry);

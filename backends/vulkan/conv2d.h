@@ -11,10 +11,6 @@ struct ProductEnd {
   bool accumulate = false;  // onto what the output holds
 };
 
-/// Whether a convolution without groups, or a product, has the output channels (of a convolution's way back,
-/// the input channels) that the tiled shaders want.
-bool tiles_fit(std::int64_t channels);
-
 /// output = end(input (*) weight); the product of matrices is a convolution with a window of 1 x 1.
 void plan_tiles(const Conv2dGeometry& geometry, const Place& input, const Place& weight, const Place& output,
                 const ProductEnd& end, Plan& plan);

@@ -29,8 +29,9 @@ Conv2dGeometry window_of_one(std::int64_t positions, std::int64_t in, std::int64
 void plan(const Gemm& k, Plan& plan) {
   require_f32(k.c);
   count_of(k.a), count_of(k.b);
-  const bool whole = k.inner > 0 && k.rows > 0, plain = !k.bias && !k.activation && !k.accumulate;
-  if (whole && tiles_fit(k.columns)) {
+  const bool whole = k.inner > 0 && k.rows > 0 && k.columns > 0,
+             plain = !k.bias && !k.activation && !k.accumulate;
+  if (whole) {
     const Place a = place_of(k.a), b = place_of(k.b), c = place_of(k.c);
     const ProductEnd end{in(k.bias), k.activation, k.accumulate};
     if (!k.transpose_a && !k.transpose_b)

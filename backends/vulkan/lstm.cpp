@@ -40,7 +40,8 @@ struct Work {
   Grid grid;
 };
 
-constexpr std::uint32_t kLanesInStep = 16;  // whole subgroups on all drivers on the processor
+// Those of all drivers on the processor have at most 16 lanes.
+std::uint32_t whole_subgroups(std::uint32_t lanes) { return (lanes + 15) / 16 * 16; }
 
 // As many workgroups as the processor has cores, and no sequence alone where there are more.
 std::uint32_t sequences_together(const Push& push) {
@@ -65,7 +66,7 @@ Work work_of(const LstmGeometry& g, const Plan& plan) {
   const std::uint32_t lanes =
       std::min({limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0], 256u});
   work.grid = {std::uint64_t{(work.push.batch + work.together - 1) / work.together} * work.push.directions,
-               std::min(lanes, (work.hidden + kLanesInStep - 1) / kLanesInStep * kLanesInStep)};
+               std::min(lanes, whole_subgroups(work.hidden))};
   return work;
 }
 
@@ -75,13 +76,17 @@ void plan(const LstmForward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.gates_in), count_of(k.w_hh);
   const Work work = work_of(k.geometry, plan);
-  const bool lanes = plan.lanes_fit(place_of(k.gates_in), true) && plan.lanes_fit(place_of(k.w_hh), true);
+  const Place gates_in = place_of(k.gates_in), w_hh = place_of(k.w_hh);
+  if (work.hidden % 4 != 0 || !plan.lanes_fit(gates_in, true) || !plan.lanes_fit(w_hh, true)) {
+    plan.dispatch(kForward, {in(gates_in), in(w_hh), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
+                  work.push, work.grid, {work.together, work.hidden, bool(k.frames), bool(k.gates)});
+    return;
+  }
+  const Grid grid{work.grid.groups, std::min(work.grid.local, whole_subgroups(work.hidden / 4))};
   plan.dispatch(
-      lanes ? kForwardLanes : kForward,
-      {lanes ? texels(place_of(k.gates_in), true) : in(k.gates_in),
-       lanes ? texels(place_of(k.w_hh), true) : in(k.w_hh), in(k.frames), out(k.output), out(k.gates),
-       out(k.cells)},
-      work.push, work.grid,
+      kForwardLanes,
+      {texels(gates_in, true), texels(w_hh, true), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
+      work.push, grid,
       {work.together, work.hidden, bool(k.frames), bool(k.gates), plan.device().physical().shuffle_lanes});
 }
 

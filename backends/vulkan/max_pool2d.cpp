@@ -1,11 +1,13 @@
 #include "backends/vulkan/kernels.h"
 #include "shaders/max_pool2d_backward.spv.h"
 #include "shaders/max_pool2d_forward.spv.h"
+#include "shaders/max_pool2d_lanes.spv.h"
 
 namespace tapeline::vulkan {
 namespace {
 
 constexpr Shader kForward{"max_pool2d_forward", max_pool2d_forward_spv};
+constexpr Shader kLanes{"max_pool2d_lanes", max_pool2d_lanes_spv};
 constexpr Shader kBackward{"max_pool2d_backward", max_pool2d_backward_spv};
 
 struct Push {
@@ -24,7 +26,10 @@ Push push_of(std::uint32_t count, const Shape& input, const Shape& output, const
 void plan(const MaxPool2dForward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.input);
-  plan.dispatch(kForward, {in(k.input), in(k.widths), out(k.output), both(k.choice)},
+  const Place input = place_of(k.input);
+  const bool lanes = k.input.shape[3] % 4 == 0 && plan.lanes_fit(input, true);
+  plan.dispatch(lanes ? kLanes : kForward,
+                {lanes ? texels(input, true) : in(input), in(k.widths), out(k.output), both(k.choice)},
                 push_of(count_of(k.output), k.input.shape, k.output.shape, k.window),
                 one_each((k.output.elements() + 3) / 4), {bool(k.widths), bool(k.choice)});
 }

@@ -1,6 +1,7 @@
 #include "backends/vulkan/plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "backends/vulkan/kernels.h"
@@ -19,7 +20,9 @@ void Plan::add(const Kernel& kernel) {
 }
 
 bool Plan::lanes_fit(const Place& place, bool fours) const {
-  return device_.is_cpu() && device_.physical().shuffle_lanes > 0 &&
+  const char* tiles = std::getenv("TAPELINE_VULKAN_TILES");
+  if (tiles && std::strcmp(tiles, "shared") == 0) return false;
+  return device_.is_cpu() && device_.physical().shuffle_lanes >= 4 &&
          place.bytes / (fours ? 16 : 4) <= device_.limits().maxTexelBufferElements;
 }
 

@@ -64,6 +64,12 @@ def takes_precision(tools):
     return "--precision" in subprocess.run([tools.program, "bench", "--help"], capture_output=True, text=True, check=True).stdout
 
 
+def has_device(tools, device):
+    """Whether Tapeline can use it here; "vulkan" is any of "vulkan:0", "vulkan:1" and so on."""
+    listed = subprocess.run([tools.program, "devices"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return any(line.split()[0].split(":")[0] == device and "cannot be used" not in line for line in listed)
+
+
 def profiles(tools, options):
     results = []
     for preset, mode, batch in rows.PROFILES:
@@ -110,6 +116,9 @@ def measure_all(tools, options, chosen, results):
     for row in chosen:
         if row.work.get("precision", "fp32") != "fp32" and not takes_precision(tools):
             say(f"{row.key}: left out, `tapeline bench` has no --precision")
+            continue
+        if not has_device(tools, row.work.get("device", "cpu")):
+            say(f"{row.key}: left out, `tapeline devices` has no usable {row.work['device']}")
             continue
         say(f"{row.key}: {row.title}")
         result = measure(row, tools, options, say)

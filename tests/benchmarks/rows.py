@@ -10,6 +10,7 @@ CHARSETS = {"captcha": "0123456789+-*()", "crnn-body": "0123456789+-*()abcdefghi
 TRAINING = (("torch", "contiguous"), ("torch", "channels_last"), ("torch", "compile"))
 TRAINING_BF16 = (("torch", "bf16"), ("torch", "compile-bf16"))
 INFERENCE = (*TRAINING, ("onnxruntime", ""), ("ncnn", ""))
+VULKAN = (("ncnn", "Vulkan"),)
 SINGLE = (("torch", "contiguous"), ("torch", "channels_last"), ("onnxruntime", ""), ("ncnn", ""))
 TORCH = (("torch", "contiguous"),)
 
@@ -28,8 +29,8 @@ class Row:
 
 
 def network(key, title, preset, mode, batch, peers, **more):
-    precision = more.pop("precision", "fp32")
-    work = {"kind": "network", "preset": preset, "mode": mode, "batch": batch, "precision": precision}
+    choices = {"precision": more.pop("precision", "fp32"), "device": more.pop("device", "cpu")}
+    work = {"kind": "network", "preset": preset, "mode": mode, "batch": batch, **choices}
     return Row(key, title, work, peers, images=batch, memory=mode == "train", **more)
 
 
@@ -61,6 +62,8 @@ ROWS = (
     network("crnn-train", "`crnn-body` training step, batch 64", "crnn-body", "train", 64, TRAINING),
     network("crnn-infer-b1", "`crnn-body` inference, batch 1", "crnn-body", "infer", 1, INFERENCE, quick=True),
     network("crnn-infer-b32", "`crnn-body` inference, batch 32", "crnn-body", "infer", 32, INFERENCE),
+    network("crnn-vulkan-b1", "`crnn-body` inference on Vulkan, batch 1", "crnn-body", "infer", 1, VULKAN, device="vulkan"),
+    network("crnn-vulkan-b16", "`crnn-body` inference on Vulkan, batch 16", "crnn-body", "infer", 16, VULKAN, device="vulkan"),
     op("ctc-32", "CTC loss and gradient with log-softmax, 32 x 45 frames x 15 classes", "ctc", [32, 45, 15, 5], TORCH, quick=True),
     op("ctc-256", "the same, 256 x 26 x 37", "ctc", [256, 26, 37, 5], TORCH),
     gemm(512, 512, 512, quick=True),

@@ -68,6 +68,7 @@ def tapeline_command(tools, work, threads, dump=None):
         source = [work["model"]] if "model" in work else ["--network", work["network"], "--charset", work["charset"]]
         command = [tools.program, "bench", *source, "--mode", work["mode"], "--batch", str(work["batch"]), "--on-request"]
         command += ["--precision", work["precision"]] if work.get("precision", "fp32") != "fp32" else []
+        command += ["--device", work["device"]] if work.get("device", "cpu") != "cpu" else []
     return [*command, "--threads", str(threads), *(["--dump", dump] if dump else [])]
 
 

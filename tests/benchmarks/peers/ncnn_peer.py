@@ -1,4 +1,5 @@
-"""ncnn on the files that export.py wrote. It has no batches: the images of one go through it one after the other."""
+"""ncnn on the files that export.py wrote. It has no batches: the images of one go through it one after the other. The variant
+Vulkan runs it on the first Vulkan device, in fp32, which is also the faster way on Mesa's software driver."""
 import ncnn
 import numpy as np
 
@@ -10,6 +11,13 @@ def set_up(arguments):
     arrays, _ = tensors.read(arguments.dump)
     net = ncnn.Net()
     net.opt.num_threads = arguments.threads
+    version = f"ncnn {ncnn.__version__}"
+    if arguments.variant == "Vulkan":
+        if ncnn.get_gpu_count() == 0:
+            raise ValueError("ncnn finds no Vulkan device")
+        net.opt.use_vulkan_compute = True
+        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+        version += f" on {ncnn.get_gpu_info(0).device_name()}"
     prefix = arguments.work["ncnn"]
     if net.load_param(prefix + ".ncnn.param") or net.load_model(prefix + ".ncnn.bin"):
         raise ValueError(f"ncnn does not read {prefix}.ncnn.param")
@@ -28,7 +36,7 @@ def set_up(arguments):
         return results
 
     result = tensors.to_ours(arguments.work, np.stack(read()))
-    return read, {"version": f"ncnn {ncnn.__version__}", "difference": tensors.difference({name: result}, arrays)}
+    return read, {"version": version, "difference": tensors.difference({name: result}, arrays)}
 
 
 if __name__ == "__main__":
