@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
-"""PyTorch on this machine's first CUDA device: the networks of tests/benchmarks and some of their parts alone.
+"""PyTorch on this machine's first CUDA device: the networks of tests/benchmarks and single operations. measure.py calls it.
 
-Each is tried with f32, bf16 autocast, channels_last, torch.compile (CUDA graphs) and cuDNN's own search; the best counts.
-Prints Markdown.
+Tried are f32 (tf32 where PyTorch takes it), bf16 autocast with channels_last, and that with torch.compile and CUDA graphs, all
+with cuDNN's own search; the best counts.
 """
 import os
 import statistics
@@ -39,7 +38,7 @@ def network_step(preset, mode, batch, bf16, layout, compiled):
     net = net.cuda().train(mode == "train")
     if layout == "channels_last":
         net, images = net.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
-    forward = torch.compile(net, mode="max-autotune") if compiled else net
+    forward = torch.compile(net, mode="reduce-overhead") if compiled else net
     optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
     targets = torch.randint(1, CLASSES, (batch, 5), device="cuda")
     lengths = torch.full((batch,), 5, device="cuda")
@@ -60,61 +59,67 @@ def network_step(preset, mode, batch, bf16, layout, compiled):
     return step
 
 
-def best_of(preset, mode, batch):
+def best_network(preset, mode, batch):
     results = []
-    for bf16 in (False, True):
-        for layout in ("contiguous", "channels_last"):
-            for compiled in (False, True):
-                name = " + ".join([("bf16" if bf16 else "f32"), layout] + (["torch.compile"] if compiled else []))
-                try:
-                    results.append((median_ms(network_step(preset, mode, batch, bf16, layout, compiled)), name))
-                except Exception as error:  # a way that does not work on this machine does not count
-                    print(f"<!-- {preset} {mode} {batch} {name}: {str(error).splitlines()[0]} -->")
-                torch._dynamo.reset()
-    return min(results)
+    for bf16, layout, compiled in ((False, "contiguous", False), (True, "channels_last", False), (True, "channels_last", True)):
+        name = ", ".join([("bf16" if bf16 else "f32"), layout] + (["torch.compile"] if compiled else []))
+        try:
+            results.append((median_ms(network_step(preset, mode, batch, bf16, layout, compiled)), name))
+        except Exception as error:  # a way that does not work on this machine does not count
+            print(f"<!-- {preset} {mode} {batch} {name}: {str(error).splitlines()[0]} -->")
+        torch._dynamo.reset()
+        torch.cuda.empty_cache()
+    return min(results, default=None)
 
 
-def parts():
-    """Kernels alone, with their gradients: (name, work)."""
+def conv():
+    images = torch.randn(512, 64, 16, 50, device="cuda").to(memory_format=torch.channels_last).requires_grad_()
+    layer = torch.nn.Conv2d(64, 128, 3, padding=1, bias=False).cuda().to(memory_format=torch.channels_last)
+    return {"cuDNN": lambda: layer(images).sum().backward()}
+
+
+def lstm():
     x = torch.randn(512, 26, 512, device="cuda", requires_grad=True)
-    lstm = torch.nn.LSTM(512, 256, batch_first=True, bidirectional=True).cuda()
+    layer = torch.nn.LSTM(512, 256, batch_first=True, bidirectional=True).cuda()
+    return {"cuDNN": lambda: layer(x)[0].sum().backward()}
+
+
+def ctc():
     logits = torch.randn(26, 512, 37, device="cuda", requires_grad=True)
     targets = torch.randint(1, 37, (512, 5), dtype=torch.int32)
     frames, lengths = torch.full((512,), 26, dtype=torch.int32), torch.full((512,), 5, dtype=torch.int32)
-    targets_gpu, frames_gpu, lengths_gpu = targets.cuda(), frames.cuda(), lengths.cuda()
-    images = torch.randn(512, 64, 16, 50, device="cuda").to(memory_format=torch.channels_last).requires_grad_()
-    conv = torch.nn.Conv2d(64, 128, 3, padding=1).cuda().to(memory_format=torch.channels_last)
+    on_card = targets.cuda(), frames.cuda(), lengths.cuda()
+
+    def loss(t, f, n):
+        F.ctc_loss(F.log_softmax(logits.float(), -1), t, f, n, reduction="sum").backward()
+
+    return {"native": lambda: loss(*on_card), "cuDNN": lambda: loss(targets.flatten(), frames, lengths)}
+
+
+def gemm():
     a, b = torch.randn(4096, 4096, device="cuda"), torch.randn(4096, 4096, device="cuda")
-
-    def conv_step():
-        conv(images).sum().backward()
-
-    def ctc(t, f, n):
-        F.ctc_loss(F.log_softmax(logits, -1), t, f, n, reduction="sum").backward()
-
-    yield "BiLSTM 512 to 256, 26 frames, batch 512, both ways", lambda: lstm(x)[0].sum().backward()
-    yield "CTC 512 x 26 x 37, native, both ways", lambda: ctc(targets_gpu, frames_gpu, lengths_gpu)
-    yield "CTC 512 x 26 x 37, cuDNN where it can, both ways", lambda: ctc(targets.flatten(), frames, lengths)
-    yield "convolution 3x3, 64 to 128, 16x50, batch 512, both ways", conv_step
-    yield "product 4096, f32", lambda: a @ b
+    return {"cuBLAS": lambda: a @ b}
 
 
-def main():
+def best_op(name):
+    results = []
+    for way, work in {"conv": conv, "lstm": lstm, "ctc": ctc, "gemm": gemm}[name]().items():
+        for bf16 in (False, True):
+            with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+                results.append((median_ms(work), f"{way}, {'bf16' if bf16 else 'f32'}"))
+    return min(results)
+
+
+def best(row):
+    """(milliseconds, way) of a row of measure.py; None where no way works."""
+    return best_network(*row.network, row.images) if row.network else best_op(row.op[0])
+
+
+def usable():
+    return torch.cuda.is_available()
+
+
+def about():
     torch.backends.cudnn.benchmark = True
-    print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}\n")
-    print("| network | what | batch | ms | images/s | way |\n|---|---|---|---|---|---|")
-    for preset in ("captcha", "crnn-body"):
-        for mode, batch in (("train", 64), ("train", 512), ("train", 4096), ("infer", 1), ("infer", 512)):
-            ms, way = best_of(preset, mode, batch)
-            print(f"| {preset} | {mode} | {batch} | {ms:.3f} | {1e3 * batch / ms:.0f} | {way} |", flush=True)
-    print("\n| alone | ms, f32 | ms, bf16 |\n|---|---|---|")
-    for name, work in parts():
-        with torch.autocast("cuda", torch.bfloat16, enabled=False):
-            f32 = median_ms(work)
-        with torch.autocast("cuda", torch.bfloat16):
-            bf16 = median_ms(work)
-        print(f"| {name} | {f32:.3f} | {bf16:.3f} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    torch.set_float32_matmul_precision("high")
+    return f"beside it PyTorch {torch.__version__}"
