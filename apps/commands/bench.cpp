@@ -1,6 +1,8 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands/commands.h"
+#include "apps/loading_work.h"
 #include "apps/measure.h"
 #include "apps/random_work.h"
 #include "apps/table.h"
@@ -16,7 +18,7 @@ struct BenchArguments {
   WorkChoice work;
   int steps = 0;
   bool json = false, on_request = false;
-  std::string dump;
+  std::string dump, data, augment = "none";
 };
 
 constexpr int kWarmUp = 2;
@@ -25,7 +27,36 @@ Repetitions repetitions(int steps) {
   return steps > 0 ? Repetitions{.least = steps, .most = steps, .seconds = 0} : Repetitions{};
 }
 
+/// Of the network's pictures and nothing else.
+int run_loading(const BenchArguments& arguments) {
+  constexpr double kSeconds = 2;
+  const WorkChoice& choice = arguments.work;
+  choice.network.check();
+  const Model model = choice.network.open(open_device("cpu", {.threads = 1}));
+  const int threads = choice.device.threads > 0 ? choice.device.threads : available_threads();
+  LoadingWork work(model, {.data = arguments.data}, arguments.augment, choice.batch, threads);
+  for (int i = 0; i < kWarmUp; ++i) work.run();
+  const Stopwatch watch;
+  std::int64_t images = 0;
+  for (int i = 0; arguments.steps > 0 ? i < arguments.steps : watch.seconds() < kSeconds; ++i)
+    images += work.run();
+  const double rate = static_cast<double>(images) / watch.seconds();
+  if (arguments.json)
+    fmt::print("{}\n", nlohmann::json{{"mode", "load"},
+                                      {"data", arguments.data},
+                                      {"batch", choice.batch},
+                                      {"threads", threads},
+                                      {"images", images},
+                                      {"images_per_s", rate}}
+                           .dump());
+  else
+    fmt::print("{}: {} images/s with {} thread{}, without the network\n", arguments.data,
+               with_commas(std::llround(rate)), threads, threads == 1 ? "" : "s");
+  return 0;
+}
+
 int run(const BenchArguments& arguments) {
+  if (!arguments.data.empty()) return run_loading(arguments);
   const WorkChoice& choice = arguments.work;
   const Device device = choice.open_device();
   RandomWork work(choice, device);
@@ -73,9 +104,13 @@ std::function<int()> define_bench(Arguments& arguments) {
                  "repetitions last; answer in JSON");
   arguments.option("--dump", given->dump,
                    "Write weights, input and output to this safetensors file, to compute the same elsewhere");
+  arguments.option("--data", given->data,
+                   "Instead of the network, measure how fast a training gets its pictures from this data");
+  arguments.option("--augment", given->augment, "With --data: as in `train`");
   arguments.examples(
       "  tapeline bench --preset captcha --mode train --batch 64 --threads 2\n"
       "  tapeline bench best.safetensors --batch 1 --json\n"
+      "  tapeline bench --preset captcha --data photos --augment strong\n"
       "\nThe cold start is from the start of the process to the first result, and not among the "
       "repetitions.");
   return [given] { return run(*given); };

@@ -456,6 +456,21 @@ TEST_CASE("bench and profile") {
       0);
 }
 
+TEST_CASE("bench: how fast the pictures come") {
+  const Outcome machine =
+      run({"bench", "--network", kNetwork, "--data", "synth:expressions?seed=3", "--batch", "4", "--steps",
+           "5", "--threads", "2", "--augment", "light", "--json"});
+  check_right(machine);
+  const json result = json::parse(machine.out);
+  CHECK(result["images"] == 20);
+  CHECK(result["images_per_s"] > 0);
+  const Outcome people =
+      run({"bench", "captcha", "--data", "synth:expressions?seed=3&count=8", "--steps", "2"});
+  check_right(people);
+  CHECK(has(people.out, "images/s"));
+  CHECK(has(run({"bench", "captcha", "--data", "no-such-folder"}).err, "no-such-folder"));
+}
+
 TEST_CASE("bench answers requests, and hands out what it computes with") {
   const TemporaryFolder folder;
   const std::string asked = "0 2\n0.001 1\n";
