@@ -6,8 +6,8 @@
 //   M  [position][tile][columns of a task]        stays in the second cache
 //
 // Tiles come in groups. A thread takes a group through all steps alone, where there are enough groups for all
-// threads and every thread can have U in a cache; else the tiles of several groups are transformed first, and
-// each panel of U is then used for all of them.
+// threads and every thread can have U in a cache; else the tiles of several groups, larger ones, are
+// transformed first, as many as the last cache holds, and each panel of U is then used for all of them.
 
 #include "backends/cpu/conv2d_winograd.h"
 
@@ -16,9 +16,9 @@
 namespace tapeline::cpu::TAPELINE_ISA {
 namespace {
 
-constexpr int kGroup = 2 * (kTileRows > 6 ? kTileRows : 2 * kTileRows);   // tiles
+constexpr int kGroup = 2 * (kTileRows > 6 ? kTileRows : 2 * kTileRows), kLargeGroup = 2 * kGroup;  // tiles
 constexpr int kPanels = 2;                                                // of columns, that M holds
-constexpr std::int64_t kSharedTiles = 1 << 23, kSharedWindows = 1 << 22;  // floats of V, of U
+constexpr std::int64_t kSharedTiles = 1 << 22, kSharedWindows = 1 << 22;  // floats of V, of U
 constexpr int kMColumns = kPanels * kTileColumns;
 
 struct Problem {
@@ -33,14 +33,19 @@ struct Problem {
 template <int kHeight, int kWide>
 struct Method {
   static constexpr int kRows = kHeight + 2, kColumns = kWide + 2, kPositions = kRows * kColumns;
-  static constexpr std::int64_t kPositionStride = kGroup * kRowStride + 16;
-  static constexpr std::int64_t kBlockStride = kPositions * kPositionStride;
-  static constexpr std::int64_t kMStride = kGroup * kMColumns + 16;
 
   const Problem& p;
+  const std::int64_t panels = ceil_div(p.columns, kTileColumns);
+  const bool everyone_has_u = panels * panel_floats() <= kSharedWindows;
+  /// Tiles in one. Where each group reads U from memory, it is to be worth it.
+  const std::int64_t group = everyone_has_u || p.grid.tiles() <= kLargeGroup ? kGroup : kLargeGroup;
+  const std::int64_t position_stride = group * kRowStride + 16, block_stride = kPositions * position_stride;
+  const std::int64_t m_stride = group * kMColumns + 16;
+
+  explicit Method(const Problem& problem) : p(problem) {}
 
   std::int64_t words() const { return words_of(p.inner); }
-  std::int64_t v_floats() const { return ceil_div(words(), kBlockInner) * kBlockStride; }
+  std::int64_t v_floats() const { return ceil_div(words(), kBlockInner) * block_stride; }
   std::int64_t panel_floats() const { return kPositions * words() * kTileColumns; }
 
   /// U of one panel, from the taps that pack_tap(tap, to, first_k, inner) packs as panels of B.
@@ -80,7 +85,7 @@ struct Method {
       const float* from[kRows][kColumns];
       p.grid.see(first + i, p.input, p.inner, zeros, from);
       for (std::int64_t k = 0; k < p.inner; k += kPair * kBlockInner) {
-        float* to = v + k / (kPair * kBlockInner) * kBlockStride + i * kRowStride;
+        float* to = v + k / (kPair * kBlockInner) * block_stride + i * kRowStride;
         for_vectors(
             0, smaller(kPair * kBlockInner, p.inner - k),
             [&](std::int64_t c, auto lanes) __attribute__((always_inline)) {
@@ -91,7 +96,7 @@ struct Method {
               transform_both(seen, result, Winograd<kHeight>::input, Winograd<kWide>::input);
 #pragma GCC unroll 36
               for (int at = 0; at < kPositions; ++at)
-                store_words(to + at * kPositionStride, c, result[at / kColumns][at % kColumns], lanes);
+                store_words(to + at * position_stride, c, result[at / kColumns][at % kColumns], lanes);
             });
       }
     }
@@ -104,14 +109,16 @@ struct Method {
       const std::int64_t column = panel * kTileColumns;
       const std::int64_t columns = smaller(smaller(end - panel, kPanels) * kTileColumns, p.columns - column);
       for (int position = 0; position < kPositions; ++position) {
-        float* rows[kGroup];
-        PlainRows{m + position * kMStride, kMColumns}(0, count, rows);
-        for (std::int64_t k = 0; k < words(); k += kBlockInner)
-          multiply_block<Layout::by_rows>(
-              count, columns, static_cast<int>(smaller(kBlockInner, words() - k)),
-              v + k / kBlockInner * kBlockStride + position * kPositionStride, kRowStride,
-              u + panel * panel_floats() + (position * words() + k) * kTileColumns, kTileColumns,
-              panel_floats(), rows, 0, {nullptr, k > 0});
+        float* rows[kLargeGroup];
+        PlainRows{m + position * m_stride, kMColumns}(0, count, rows);
+        for (std::int64_t k = 0; k < words(); k += kBlockInner) {
+          const std::int64_t depth = smaller(kBlockInner, words() - k);
+          const float* windows = u + panel * panel_floats() + (position * words() + k) * kTileColumns;
+          multiply_block<Layout::by_rows>(count, columns, static_cast<int>(depth),
+                                          v + k / kBlockInner * block_stride + position * position_stride,
+                                          kRowStride, windows, kTileColumns, panel_floats(), rows, 0,
+                                          {nullptr, k > 0}, windows + depth * kTileColumns);
+        }
       }
       write_tiles(first, count, m, column, columns);
     }
@@ -135,7 +142,7 @@ struct Method {
                   Vec products[kRows][kColumns], result[kHeight][kWide];
 #pragma GCC unroll 36
                   for (int at = 0; at < kPositions; ++at)
-                    products[at / kColumns][at % kColumns] = load(m + at * kMStride + i * kMColumns + c);
+                    products[at / kColumns][at % kColumns] = load(m + at * m_stride + i * kMColumns + c);
                   transform_both(products, result, Winograd<kHeight>::output, Winograd<kWide>::output);
                   const Vec bias = p.bias ? load(p.bias + column + c, lanes) : Vec();
 #pragma GCC unroll 4
@@ -152,8 +159,7 @@ struct Method {
   /// pack_tap(panel, tap, to, first_k, inner): the window's tap as a panel of B.
   template <typename PackTap>
   void run(const PackTap& pack_tap, const Keep& keep, Context& context) const {
-    const std::int64_t tiles = p.grid.tiles(), groups = ceil_div(tiles, kGroup);
-    const std::int64_t panels = ceil_div(p.columns, kTileColumns);
+    const std::int64_t tiles = p.grid.tiles(), groups = ceil_div(tiles, group);
     if (tiles == 0 || p.columns == 0) return;
 
     constexpr std::int64_t kDepth = 16;  // taps of so many k fit the first cache
@@ -174,27 +180,27 @@ struct Method {
 
     float* zeros = context.scratch.shared_floats(2, p.inner + kWidth);
     zero_floats(zeros, p.inner + kWidth);
-    const std::int64_t m_floats = kPositions * kMStride + kTileColumns;
-    const auto multiply = [&](std::int64_t group, const float* v, std::int64_t begin, std::int64_t end) {
+    const std::int64_t m_floats = kPositions * m_stride + kTileColumns;
+    const auto multiply = [&](std::int64_t index, const float* v, std::int64_t begin, std::int64_t end) {
       float* m = context.scratch.local_floats(1, m_floats);
-      const std::int64_t first = group * kGroup;
-      multiply_tiles(first, smaller(kGroup, tiles - first), v, u, begin, end, m);
+      const std::int64_t first = index * group;
+      multiply_tiles(first, smaller(group, tiles - first), v, u, begin, end, m);
     };
-    if (groups >= 4 * context.pool.threads() && panels * panel_floats() <= kSharedWindows) {
-      context.pool.parallel_for(groups, 1, [&](std::int64_t group, std::int64_t) {
+    if (everyone_has_u && groups >= 4 * context.pool.threads()) {
+      context.pool.parallel_for(groups, 1, [&](std::int64_t index, std::int64_t) {
         float* v = context.scratch.local_floats(0, v_floats() + kTileRows * kRowStride);
-        const std::int64_t first = group * kGroup;
-        transform_tiles(first, smaller(kGroup, tiles - first), v, zeros);
-        multiply(group, v, 0, panels);
+        const std::int64_t first = index * group;
+        transform_tiles(first, smaller(group, tiles - first), v, zeros);
+        multiply(index, v, 0, panels);
       });
       return;
     }
     const std::int64_t most = larger(kSharedTiles / v_floats(), 1);
     float* v = context.scratch.shared_floats(1, smaller(groups, most) * v_floats() + kTileRows * kRowStride);
     for (std::int64_t begin = 0; begin < groups; begin += most) {
-      const std::int64_t count = smaller(most, groups - begin), first = begin * kGroup;
-      context.pool.parallel_for(smaller(count * kGroup, tiles - first), 1, [&](std::int64_t i, std::int64_t) {
-        transform_tiles(first + i, 1, v + i / kGroup * v_floats() + i % kGroup * kRowStride, zeros);
+      const std::int64_t count = smaller(most, groups - begin), first = begin * group;
+      context.pool.parallel_for(smaller(count * group, tiles - first), 1, [&](std::int64_t i, std::int64_t) {
+        transform_tiles(first + i, 1, v + i / group * v_floats() + i % group * kRowStride, zeros);
       });
       const std::int64_t parts = ceil_div(panels, kPanels);
       context.pool.parallel_for(parts * count, 1, [&](std::int64_t task, std::int64_t) {
@@ -208,9 +214,9 @@ struct Method {
 template <typename PackTap>
 void run_tiles(const Problem& problem, const PackTap& pack_tap, const Keep& keep, Context& context) {
   const WinogradTile& tile = problem.grid.tile;
-  if (tile.height == 4 && tile.width == 4) return Method<4, 4>{problem}.run(pack_tap, keep, context);
-  if (tile.height == 4 && tile.width == 2) return Method<4, 2>{problem}.run(pack_tap, keep, context);
-  Method<2, 2>{problem}.run(pack_tap, keep, context);
+  if (tile.height == 4 && tile.width == 4) return Method<4, 4>(problem).run(pack_tap, keep, context);
+  if (tile.height == 4 && tile.width == 2) return Method<4, 2>(problem).run(pack_tap, keep, context);
+  Method<2, 2>(problem).run(pack_tap, keep, context);
 }
 
 }  // namespace

@@ -255,9 +255,11 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, const
         const Finish now{block == 0 ? finish.bias : nullptr, finish.add || block > 0};
         pack_words(pack_a, a, lda, row, count, kPair * k, smaller(kPair * next, inner) - kPair * k);
         if (!in_place) {
+          const std::int64_t then = words * smaller(block + 2, inner_blocks) / inner_blocks - next;
+          const float* after = then > 0 ? packed + (panels * next + from * then) * kTileColumns : nullptr;
           multiply_block<A::kLayout>(count, end - column, depth, a, lda,
                                      packed + (panels * k + from * depth) * kTileColumns, kTileColumns,
-                                     depth * kTileColumns, c, left + column, now);
+                                     depth * kTileColumns, c, left + column, now, after);
           continue;
         }
         const std::int64_t plain = smaller(end, full_panels * kTileColumns);

@@ -122,30 +122,32 @@ TAPELINE_INLINE Tile tile_for(int rows) {
 
 /// rows x columns of C += A B over `inner` words, at most kBlockInner. A is one block, B its panels,
 /// `panel_stride` floats apart (each row ldb after the one before); `c` gives the address of each row of C.
+/// `after` is what the caller will read next in the way of B, if it knows.
 template <Layout kLayout>
 [[gnu::noinline]] inline void multiply_block(std::int64_t row_count, std::int64_t column_count, int inner,
                                              const float* a, std::int64_t lda, const float* b,
                                              std::int64_t ldb, std::int64_t panel_stride, float* const* c,
-                                             std::int64_t column, Finish finish) {
+                                             std::int64_t column, Finish finish,
+                                             const float* after = nullptr) {
   const std::int64_t tiles = (row_count + kTileRows - 1) / kTileRows;
   // All of about the same height, and even as the compiled tiles are.
   const auto first_row = [=](std::int64_t t) {
     return t == tiles ? row_count : (row_count * t / tiles + 1) / 2 * 2;
   };
-  // One tile calls its own panel, which goes on in memory as it is used; several share in calling the next.
-  const auto ahead = [=](const float* panel, std::int64_t t) -> Ahead {
-    if (tiles == 1 || ldb != kTileColumns) return {panel + kRowsAhead * ldb, ldb};
-    const std::int64_t step = (kTileColumns + tiles - 1) / tiles;
-    return {panel + panel_stride + t * inner * step, step};
-  };
+  const std::int64_t share = (kTileColumns + tiles - 1) / tiles;
   for (std::int64_t j = 0; j < column_count; j += kTileColumns) {
     const int columns = static_cast<int>(column_count - j < kTileColumns ? column_count - j : kTileColumns);
     const float* panel = b + j / kTileColumns * panel_stride;
+    const float* next = j + kTileColumns < column_count ? panel + panel_stride : after;
+    // One tile calls its own panel, which goes on in memory as it is used; several share in calling the next.
+    const bool shared = tiles > 1 && ldb == kTileColumns && next;
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t first = first_row(t);
       const int rows = static_cast<int>(first_row(t + 1) - first);
+      const Ahead ahead =
+          shared ? Ahead{next + t * inner * share, share} : Ahead{panel + kRowsAhead * ldb, ldb};
       const Tile tile = columns > kWidth ? tile_for<2, kLayout>(rows) : tile_for<1, kLayout>(rows);
-      tile(inner, a + first * (kLayout == Layout::by_rows ? kRowStride : 1), lda, panel, ldb, ahead(panel, t),
+      tile(inner, a + first * (kLayout == Layout::by_rows ? kRowStride : 1), lda, panel, ldb, ahead,
            c + first, column + j, rows, columns, finish);
     }
   }
