@@ -10,9 +10,10 @@
 //
 // The transforms enlarge rounding errors. In fp32 a result is within 2e-6 s of the exact one, with s the
 // largest sum of |x| |w| behind any output (tests/engine/cpu_winograd_test.cpp finds .6e-6). In bf16 V and U
-// are rounded, and the bound is 1e-2 s; in the mean the error of a result is .6 % of its spread with tiles of
-// 4x2, 1.1 % with 4x4, .4 % with 2x2, and .23 % where the factors themselves are rounded. A value that is not
-// finite spoils its whole tile.
+// are rounded, and the bounds are 1.5e-2 s, and 4e-2 s for the gradient of the weights, with its tiles of
+// 4x4; in the mean the error of a result is .6 % of the results' spread with tiles of 4x2, 1.1 % with 4x4, .4
+// % with 2x2, and .23 % where the factors themselves are rounded. A value that is not finite spoils its whole
+// tile.
 
 #include "backends/cpu/conv2d_algorithm.h"
 #include "backends/cpu/kernels.h"

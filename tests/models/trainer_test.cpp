@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -110,6 +111,31 @@ TEST_CASE("trainer: learns what there is to learn") {
   options.schedule = "onecycle:max=1e-2,warmup=.2";
   const TrainResult result = train(options, open_device("cpu"), {});
   CHECK(result.best_cer < 0.2);  // eight pictures by heart
+}
+
+TEST_CASE("trainer: in bf16 the loss goes down as in fp32") {
+  const auto precisions = open_device("cpu")->describe().precisions;
+  if (std::find(precisions.begin(), precisions.end(), Precision::bf16) == precisions.end()) return;
+  const TemporaryFolder folder;
+  const auto losses = [&](Precision precision) {
+    TrainOptions options = tiny((folder / std::string(name_of(precision))).string());
+    options.network = "[1,20,60,1 Cr3,3,32,2,2 Cr3,3,32 Bn Mp2,2 Cr3,3,40 Bn Mp5,1 S1(1x0)1,3 Lbx12 O1cz24]";
+    options.validation = nullptr;
+    options.steps = 40;
+    options.evaluate_every = 1;  // and tell of every step
+    double first = 0, last = 0;  // of ten
+    TrainCallbacks callbacks;
+    callbacks.progress = [&](const TrainProgress& p) {
+      (p.step <= 10 ? first : last) += p.step <= 10 || p.step > 30 ? p.loss / 10 : 0;
+    };
+    train(options, open_device("cpu", {.precision = precision}), callbacks);
+    return std::pair(first, last);
+  };
+  const auto [first, last] = losses(Precision::fp32);
+  const auto [first_in_bf16, last_in_bf16] = losses(Precision::bf16);
+  CHECK(last < .7 * first);
+  CHECK(first_in_bf16 == doctest::Approx(first).epsilon(.02));
+  CHECK(last_in_bf16 == doctest::Approx(last).epsilon(.05));
 }
 
 TEST_CASE("trainer: stops when it no longer improves") {
