@@ -11,4 +11,5 @@ layout(push_constant) uniform Push {
   int pad_top, pad_left;
   float slope;       // of a leaky ReLU at the end
   uint slab, slabs;  // of sums over all positions
+  uint in_pitch, out_pitch;  // floats from pixel to pixel, for the gradient in the weight
 };

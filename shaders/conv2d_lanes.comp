@@ -20,11 +20,12 @@
 #include "grid.glsl"
 
 layout(constant_id = 7) const uint kFours = 1;
+layout(constant_id = 8) const uint kRows = 16;
 layout(binding = 0) uniform samplerBuffer input_texels;
 layout(binding = 1) uniform samplerBuffer weight_texels;
 
 const uint kLanes = gl_WorkGroupSize.x;
-const uint kRows = 16u, kOwn = (kRows + kLanes - 1u) / kLanes;
+const uint kOwn = (kRows + kLanes - 1u) / kLanes;
 
 vec4 weights_of(uint row, uint four) {
   if (kOutFours) return texelFetch(weight_texels, int(row * (out_channels / 4u) + four));

@@ -11,28 +11,30 @@
 
 layout(constant_id = 1) const bool kInFours = false;
 layout(constant_id = 2) const bool kOutFours = false;
+layout(constant_id = 3) const bool kDirect = false;  // one slab, written to where it belongs
 layout(binding = 0) readonly buffer Input { float x[]; };
 layout(binding = 0) readonly buffer InputFours { vec4 x_fours[]; };
 layout(binding = 1) readonly buffer GradOutput { float dy[]; };
 layout(binding = 1) readonly buffer GradOutputFours { vec4 dy_fours[]; };
 layout(binding = 2) writeonly buffer Partial { float partial[]; };  // [slabs, window * C + 1, O]
+layout(binding = 3) writeonly buffer Bias { float bias[]; };
 
 const uint kThreads = 64u, kSide = 16u, kDeep = 8u;  // the side of a tile in fours
 shared vec4 a[kDeep * kSide], b[kDeep * kSide];
 
 vec4 input_of(uint pixel, uint c) {
-  if (kInFours) return c < in_channels ? x_fours[(pixel * in_channels + c) / 4u] : vec4(0.0);
+  if (kInFours) return c < in_channels ? x_fours[(pixel * in_pitch + c) / 4u] : vec4(0.0);
   vec4 loaded = vec4(0.0);
   [[unroll]] for (uint k = 0u; k < 4u; ++k)
-    if (c + k < in_channels) loaded[k] = x[pixel * in_channels + c + k];
+    if (c + k < in_channels) loaded[k] = x[pixel * in_pitch + c + k];
   return loaded;
 }
 
 vec4 grad_of(uint position, uint o) {
-  if (kOutFours) return o < out_channels ? dy_fours[(position * out_channels + o) / 4u] : vec4(0.0);
+  if (kOutFours) return o < out_channels ? dy_fours[(position * out_pitch + o) / 4u] : vec4(0.0);
   vec4 loaded = vec4(0.0);
   [[unroll]] for (uint k = 0u; k < 4u; ++k)
-    if (o + k < out_channels) loaded[k] = dy[position * out_channels + o + k];
+    if (o + k < out_channels) loaded[k] = dy[position * out_pitch + o + k];
   return loaded;
 }
 
@@ -85,7 +87,10 @@ void main() {
     [[unroll]] for (uint q = 0u; q < 2u; ++q)
       [[unroll]] for (uint k = 0u; k < 4u; ++k) {
         const uint o = left + (tx + q * 8u) * 4u + k;
-        if (ty * 8u + r < count && o < out_channels)
+        if (ty * 8u + r >= count || o >= out_channels) continue;
+        if (of_bias && kDirect)
+          bias[o] = sum[r * 2u + q][k];
+        else
           partial[(s * (weights + 1u) + first + ty * 8u + r) * out_channels + o] = sum[r * 2u + q][k];
       }
 }

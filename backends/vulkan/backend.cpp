@@ -118,10 +118,11 @@ class VulkanBackend final : public Backend {
   std::string algorithm(const Kernel& kernel) const override {
     Plan plan(*device_, memory_);
     plan.add(kernel);
-    std::string names;
+    std::vector<std::string_view> names;
     for (const Dispatch& dispatch : plan.dispatches())
-      names += (names.empty() ? "" : ", ") + std::string(dispatch.shader->name);
-    return names == name_of(kernel) ? "" : names;
+      if (std::find(names.begin(), names.end(), dispatch.shader->name) == names.end())
+        names.push_back(dispatch.shader->name);
+    return names.size() == 1 && names[0] == name_of(kernel) ? "" : fmt::format("{}", fmt::join(names, ", "));
   }
 
   void synchronize() override {

@@ -38,6 +38,7 @@ struct Push {
   Window2d window;
   float slope;
   std::uint32_t slab, slabs;
+  std::uint32_t in_pitch, out_pitch;
 };
 static_assert(sizeof(Window2d) == 32);
 
@@ -58,7 +59,9 @@ Push push_of(const Conv2dGeometry& g) {
           g.window,
           0,
           1,
-          1};
+          1,
+          narrow(g.in_channels),
+          narrow(g.out_channels)};
 }
 
 std::uint32_t positions_of(const Conv2dGeometry& g) {
@@ -70,7 +73,7 @@ std::uint32_t weights_of(const Conv2dGeometry& g) {
 }
 
 // Channels that come in fours are loaded and stored so.
-bool in_fours(int channels) { return channels % 4 == 0; }
+bool in_fours(std::int64_t channels) { return channels % 4 == 0; }
 
 std::uint32_t divide(std::uint32_t things, std::uint32_t each) { return (things + each - 1) / each; }
 
@@ -86,16 +89,26 @@ LanesTile lanes_tile(const Plan& plan, int out_channels) {
   return {lanes, fours, divide(blocks, fours)};
 }
 
+// Rows of a workgroup: many share the weights that are loaded, which takes as long as four rows, and few
+// leave less of the last workgroup idle.
+std::uint32_t lanes_rows(std::uint32_t positions) {
+  std::uint32_t best = 16;
+  const auto cost = [&](std::uint32_t rows) { return std::uint64_t{divide(positions, rows)} * (rows + 4); };
+  for (const std::uint32_t rows : {12u, 8u})
+    if (cost(rows) < cost(best)) best = rows;
+  return best;
+}
+
 void dispatch_lanes(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
                     const Place& output, const ProductEnd& end, Push push, Plan& plan) {
-  constexpr std::uint32_t kRows = 16;
   const LanesTile tile = lanes_tile(plan, g.out_channels);
+  const std::uint32_t rows = lanes_rows(positions_of(g));
   plan.dispatch(kLanes,
                 {texels(input, in_fours(g.in_channels)), texels(weight, in_fours(g.out_channels)), end.bias,
                  end.accumulate ? both(output) : out(output)},
-                push, {std::uint64_t{divide(positions_of(g), kRows)} * tile.blocks, tile.lanes},
+                push, {std::uint64_t{divide(positions_of(g), rows)} * tile.blocks, tile.lanes},
                 {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
-                 in_fours(g.in_channels), in_fours(g.out_channels), tile.fours});
+                 in_fours(g.in_channels), in_fours(g.out_channels), tile.fours, rows});
 }
 
 void dispatch_shared(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
@@ -122,7 +135,7 @@ void dispatch_tiles(const Conv2dGeometry& g, bool backward, const Place& input, 
 // Slabs of positions for the gradient in the weight: few where there are many weights, since each slab holds
 // them all.
 Slabs weight_slabs(const Conv2dGeometry& g) {
-  constexpr std::uint32_t kMostPartial = 1u << 23;  // floats
+  constexpr std::uint32_t kMostPartial = 1u << 21;  // floats
   const std::uint32_t positions = positions_of(g);
   const std::uint32_t most = std::max(1u, kMostPartial / std::max(1u, weights_of(g)));
   return cut(positions, std::max(256u, divide(positions, most)));
@@ -146,7 +159,7 @@ void plan_tiles_backward(const Conv2dGeometry& g, const Place& grad_output, cons
                          const Place& grad_input, const ProductEnd& end, Plan& plan) {
   // [window, C, O] to [window, O, C].
   const Place turned = plan.scratch(std::size_t{weights_of(g)} * sizeof(float));
-  plan_turn(in(weight), out(turned), g.window.height * g.window.width, g.in_channels, g.out_channels, plan);
+  plan_turn(weight, turned, g.window.height * g.window.width, g.in_channels, g.out_channels, plan);
   Conv2dGeometry back = g;
   std::swap(back.in_height, back.out_height);
   std::swap(back.in_width, back.out_width);
@@ -155,27 +168,39 @@ void plan_tiles_backward(const Conv2dGeometry& g, const Place& grad_output, cons
 }
 
 void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place& grad_output,
-                       const Place& grad_weight, const Place& grad_bias, Plan& plan) {
+                       const Place& grad_weight, const Place& grad_bias, Plan& plan, const Pitches& pitches) {
   const Slabs slabs = weight_slabs(g);
+  const std::uint32_t outputs = narrow(g.out_channels), inputs = narrow(g.in_channels),
+                      weights = weights_of(g);
+  const std::uint32_t windows = narrow(std::int64_t{g.window.height} * g.window.width);
   Push push = push_of(g);
   push.slab = slabs.size;
   push.slabs = slabs.count;
-  const std::uint32_t outputs = narrow(g.out_channels), weights = weights_of(g);
-  const std::uint32_t windows = narrow(std::int64_t{g.window.height} * g.window.width);
-  const Place partial = plan.scratch(std::size_t{weights + outputs} * slabs.count * sizeof(float));
-  const bool input_fours = in_fours(g.in_channels), output_fours = in_fours(g.out_channels);
+  if (pitches.input > 0) push.in_pitch = narrow(pitches.input);
+  if (pitches.output > 0) push.out_pitch = narrow(pitches.output);
+  // The rows of the biases come last, and are left out where nobody wants them.
+  const bool direct = slabs.count == 1;
+  const auto groups = [&](std::uint32_t rows, std::uint32_t blocks) {
+    const std::uint64_t of_weights = std::uint64_t{windows} * divide(inputs, rows);
+    return direct ? (of_weights + (grad_bias.bytes > 0)) * blocks : (of_weights + 1) * blocks * slabs.count;
+  };
+  const Place partial =
+      direct ? grad_weight : plan.scratch(std::size_t{weights + outputs} * slabs.count * sizeof(float));
+  const Place bias = direct ? grad_bias : Place{};
+  const bool input_fours = in_fours(push.in_pitch | inputs),
+             output_fours = in_fours(push.out_pitch | outputs);
   if (plan.lanes_fit(input, input_fours) && plan.lanes_fit(grad_output, output_fours)) {
     const LanesTile tile = lanes_tile(plan, g.out_channels);
-    const std::uint64_t rows = std::uint64_t{windows} * divide(narrow(g.in_channels), 8) + 1;
-    plan.dispatch(kLanesWeight, {texels(input, input_fours), texels(grad_output, output_fours), out(partial)},
-                  push, {rows * tile.blocks * slabs.count, tile.lanes},
-                  {input_fours, output_fours, tile.fours});
+    const std::uint32_t eights = inputs >= 16 ? 2 : 1;
+    plan.dispatch(kLanesWeight,
+                  {texels(input, input_fours), texels(grad_output, output_fours), out(partial), out(bias)},
+                  push, {groups(eights * 8, tile.blocks), tile.lanes},
+                  {input_fours, output_fours, direct, tile.fours, eights});
   } else {
-    const std::uint64_t rows = std::uint64_t{windows} * divide(narrow(g.in_channels), 64) + 1;
-    plan.dispatch(kSharedWeight, {in(input), in(grad_output), out(partial)}, push,
-                  {rows * divide(outputs, 64) * slabs.count, 64}, {input_fours, output_fours});
+    plan.dispatch(kSharedWeight, {in(input), in(grad_output), out(partial), out(bias)}, push,
+                  {groups(64, divide(outputs, 64)), 64}, {input_fours, output_fours, direct});
   }
-  sum_slabs(partial, slabs.count, weights, outputs, grad_weight, grad_bias, plan);
+  if (!direct) sum_slabs(partial, slabs.count, weights, outputs, grad_weight, grad_bias, plan);
 }
 
 void plan(const Conv2dForward& k, Plan& plan) {

@@ -19,8 +19,14 @@ void plan_tiles(const Conv2dGeometry& geometry, const Place& input, const Place&
 void plan_tiles_backward(const Conv2dGeometry& geometry, const Place& grad_output, const Place& weight,
                          const Place& grad_input, const ProductEnd& end, Plan& plan);
 
+/// Floats from pixel to pixel in memory, where there are more than channels; 0 where there are not.
+struct Pitches {
+  std::int64_t input = 0, output = 0;
+};
+
 /// The gradient in the weight and, where grad_bias is present, the bias.
 void plan_weight_tiles(const Conv2dGeometry& geometry, const Place& input, const Place& grad_output,
-                       const Place& grad_weight, const Place& grad_bias, Plan& plan);
+                       const Place& grad_weight, const Place& grad_bias, Plan& plan,
+                       const Pitches& pitches = {});
 
 }  // namespace tapeline::vulkan

@@ -1,17 +1,23 @@
 #include "backends/vulkan/axes.h"
 #include "backends/vulkan/kernels.h"
 #include "shaders/copy.spv.h"
+#include "shaders/turn_lanes.spv.h"
 
 namespace tapeline::vulkan {
 namespace {
 
 constexpr Shader kCopy{"copy", copy_spv};
+constexpr Shader kTurnLanes{"turn_lanes", turn_lanes_spv};
 
 struct Push {
   std::uint32_t count;
   std::int32_t from_start, to_start;
   std::array<std::uint32_t, Shape::kMaxRank> extents;
   std::array<std::int32_t, Shape::kMaxRank> from_strides, to_strides;
+};
+
+struct TurnPush {
+  std::uint32_t count, rows, columns;
 };
 
 }  // namespace
@@ -35,14 +41,20 @@ void plan(const Copy& k, Plan& plan) {
                  k.accumulate});
 }
 
-void plan_turn(const Operand& from, const Operand& to, std::int64_t count, std::int64_t rows,
+void plan_turn(const Place& from, const Place& to, std::int64_t count, std::int64_t rows,
                std::int64_t columns, Plan& plan) {
+  if (rows % 4 == 0 && columns % 4 == 0 && plan.lanes_fit(from, true)) {
+    plan.dispatch(kTurnLanes, {texels(from, true), out(to)},
+                  TurnPush{narrow(count), narrow(rows / 4), narrow(columns / 4)},
+                  one_each(count * rows * columns / 16));
+    return;
+  }
   Axes<2> axes;
   axes.add(count, {rows * columns, rows * columns});
   axes.add(columns, {1, rows});
   axes.add(rows, {columns, 1});
   const Push push{narrow(count * rows * columns), 0, 0, axes.extents, axes.strides[0], axes.strides[1]};
-  plan.dispatch(kCopy, {from, to}, push, one_each(push.count),
+  plan.dispatch(kCopy, {in(from), out(to)}, push, one_each(push.count),
                 {4, static_cast<std::uint32_t>(axes.rank), false});
 }
 

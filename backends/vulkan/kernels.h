@@ -38,7 +38,7 @@ void plan(const AdadeltaStep&, Plan&);
 void plan(const Reduce&, Plan&);
 
 /// Transposes `count` matrices of f32, from [rows, columns] to [columns, rows].
-void plan_turn(const Operand& from, const Operand& to, std::int64_t count, std::int64_t rows,
+void plan_turn(const Place& from, const Place& to, std::int64_t count, std::int64_t rows,
                std::int64_t columns, Plan& plan);
 
 }  // namespace tapeline::vulkan

@@ -4,6 +4,7 @@
 #include <bit>
 #include <thread>
 
+#include "backends/vulkan/conv2d.h"
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/slabs.h"
 #include "engine/error.h"
@@ -70,6 +71,51 @@ Work work_of(const LstmGeometry& g, const Plan& plan) {
   return work;
 }
 
+void plan_weight(const LstmBackward& k, const Work& work, Plan& plan) {
+  const std::uint32_t weights = count_of(k.grad_w_hh);
+  const Slabs slabs = cut(work.push.batch, 4);
+  const Place partial = plan.scratch(std::size_t{weights} * slabs.count * sizeof(float));
+  const std::int64_t blocks = std::int64_t{work.push.directions} * ((work.hidden + 3) / 4) * work.hidden;
+  plan.dispatch(kBackwardWeight, {in(k.output), in(k.grad_gates_in), out(partial)},
+                WeightPush{work.push.batch, work.push.steps, work.push.directions, work.hidden,
+                           work.push.reverse, slabs.size, slabs.count},
+                one_each(blocks * slabs.count));
+  plan.dispatch(kSumSlabs, {in(partial), out(k.grad_w_hh), out(Place{})},
+                SumPush{weights, slabs.count, weights, 0}, one_each(weights));
+}
+
+// The gradient in each direction's weight is that of a convolution along time, whose window is the step
+// before; what lies past a sequence's end is zero in both operands. False where a direction's part of an
+// operand begins where the device cannot bind it.
+bool plan_weight_as_convolution(const LstmBackward& k, Plan& plan) {
+  const Place states = place_of(k.output), gates = place_of(k.grad_gates_in), weight = place_of(k.grad_w_hh);
+  const std::size_t hidden = static_cast<std::size_t>(k.geometry.hidden);
+  const std::size_t directions = static_cast<std::size_t>(k.geometry.directions);
+  const VkPhysicalDeviceLimits& limits = plan.device().limits();
+  const std::size_t alignment =
+      std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
+  if (directions > 1 && hidden * sizeof(float) % alignment != 0) return false;
+  Conv2dGeometry g;
+  g.batch = k.geometry.batch;
+  g.in_height = g.out_height = 1;
+  g.in_width = g.out_width = k.geometry.steps;
+  g.in_channels = k.geometry.hidden;
+  g.out_channels = 4 * k.geometry.hidden;
+  const auto from = [](const Place& whole, std::size_t first) {
+    return Place{whole.buffer, whole.offset + first * sizeof(float), whole.bytes - first * sizeof(float)};
+  };
+  for (std::size_t d = 0; d < directions; ++d) {
+    const bool backward = directions == 2 ? d == 1 : k.geometry.reverse;
+    g.window.pad_left = backward ? -1 : 1;
+    Place part = from(weight, d * 4 * hidden * hidden);
+    part.bytes = 4 * hidden * hidden * sizeof(float);
+    plan_weight_tiles(
+        g, from(states, d * hidden), from(gates, d * 4 * hidden), part, {}, plan,
+        {static_cast<std::int64_t>(directions * hidden), static_cast<std::int64_t>(4 * directions * hidden)});
+  }
+  return true;
+}
+
 }  // namespace
 
 void plan(const LstmForward& k, Plan& plan) {
@@ -102,16 +148,7 @@ void plan(const LstmBackward& k, Plan& plan) {
                 {work.together, work.hidden, bool(k.frames), plan.device().physical().shuffle_lanes});
   if (!k.grad_w_hh) return;
 
-  const std::uint32_t weights = count_of(k.grad_w_hh);
-  const Slabs slabs = cut(work.push.batch, 4);
-  const Place partial = plan.scratch(std::size_t{weights} * slabs.count * sizeof(float));
-  const std::int64_t blocks = std::int64_t{work.push.directions} * ((work.hidden + 3) / 4) * work.hidden;
-  plan.dispatch(kBackwardWeight, {in(k.output), in(k.grad_gates_in), out(partial)},
-                WeightPush{work.push.batch, work.push.steps, work.push.directions, work.hidden,
-                           work.push.reverse, slabs.size, slabs.count},
-                one_each(blocks * slabs.count));
-  plan.dispatch(kSumSlabs, {in(partial), out(k.grad_w_hh), out(Place{})},
-                SumPush{weights, slabs.count, weights, 0}, one_each(weights));
+  if (!plan_weight_as_convolution(k, plan)) plan_weight(k, work, plan);
 }
 
 }  // namespace tapeline::vulkan

@@ -1,5 +1,6 @@
 #include "backends/vulkan/kernels.h"
 #include "shaders/max_pool2d_backward.spv.h"
+#include "shaders/max_pool2d_backward_lanes.spv.h"
 #include "shaders/max_pool2d_forward.spv.h"
 #include "shaders/max_pool2d_lanes.spv.h"
 
@@ -9,6 +10,7 @@ namespace {
 constexpr Shader kForward{"max_pool2d_forward", max_pool2d_forward_spv};
 constexpr Shader kLanes{"max_pool2d_lanes", max_pool2d_lanes_spv};
 constexpr Shader kBackward{"max_pool2d_backward", max_pool2d_backward_spv};
+constexpr Shader kBackwardLanes{"max_pool2d_backward_lanes", max_pool2d_backward_lanes_spv};
 
 struct Push {
   std::uint32_t count, in_height, in_width, channels, out_height, out_width;
@@ -36,9 +38,15 @@ void plan(const MaxPool2dForward& k, Plan& plan) {
 
 void plan(const MaxPool2dBackward& k, Plan& plan) {
   require_f32(k.grad_input);
-  plan.dispatch(kBackward, {in(k.choice), in(k.grad_output), out(k.grad_input)},
-                push_of(count_of(k.grad_input), k.grad_input.shape, k.grad_output.shape, k.window),
-                one_each(k.grad_input.elements()));
+  const Push push = push_of(count_of(k.grad_input), k.grad_input.shape, k.grad_output.shape, k.window);
+  const Place grad_output = place_of(k.grad_output);
+  if (k.grad_input.shape[3] % 4 == 0 && grad_output.bytes > 0 && plan.lanes_fit(grad_output, true))
+    plan.dispatch(kBackwardLanes, {texels(grad_output, true), in(k.choice), out(k.grad_input)}, push,
+                  one_each(k.grad_input.elements() / 4),
+                  {narrow(k.window.stride_h), narrow(k.window.stride_w)});
+  else
+    plan.dispatch(kBackward, {in(k.choice), in(k.grad_output), out(k.grad_input)}, push,
+                  one_each(k.grad_input.elements()));
 }
 
 }  // namespace tapeline::vulkan

@@ -50,7 +50,7 @@ struct Grid {
 };
 
 struct Dispatch {
-  static constexpr std::size_t kMostOperands = 8, kMostTexels = 2, kMostPush = 128, kMostConstants = 8;
+  static constexpr std::size_t kMostOperands = 8, kMostTexels = 2, kMostPush = 128, kMostConstants = 9;
 
   const Shader* shader = nullptr;
   std::string_view kernel;  // for messages
