@@ -3,7 +3,9 @@
 #include <charconv>
 
 #include "apps/arguments.h"
+#include "apps/terminal.h"
 #include "engine/error.h"
+#include "models/data/check_dataset.h"
 
 namespace tapeline {
 
@@ -79,6 +81,11 @@ DataChoice default_validation(DataChoice& training) {
   training.split = "0.9:0.1";
   training.part = Part::training;
   return {training.data, training.split, Part::validation, 0};
+}
+
+std::string count_problems(const std::vector<Problem>& problems) {
+  return with_commas(static_cast<std::int64_t>(problems.size())) +
+         (problems.size() == DataReport::kMostProblems ? " or more" : "");
 }
 
 }  // namespace tapeline

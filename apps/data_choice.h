@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/data/dataset.h"
 #include "models/data/subset.h"
@@ -28,6 +29,10 @@ struct DataChoice {
 /// What a training validates on unless it is told: of rendered images, 1,000 others (another seed); of the
 /// rest, a tenth by content, which is then taken away from `training`.
 DataChoice default_validation(DataChoice& training);
+
+/// How many samples a report of check_dataset() left out: "12", or "100,000 or more" where it kept only the
+/// first.
+std::string count_problems(const std::vector<Problem>& problems);
 
 /// The help for --data.
 extern const char* const kDataHelp;

@@ -43,7 +43,7 @@ void print_evaluation(const Evaluation& e) {
   table.add({"confidence of right answers", fmt::format("{:.3f}", e.confidence_right)});
   table.add({"confidence of wrong answers", fmt::format("{:.3f}", e.confidence_wrong)});
   table.add({"calibration error", percent(e.calibration_error)});
-  if (!e.problems.empty()) table.add({"left out", with_commas(static_cast<std::int64_t>(e.problems.size()))});
+  if (!e.problems.empty()) table.add({"left out", count_problems(e.problems)});
   fmt::print("{}", table.text().substr(1));  // without its empty header
   if (e.confusions.empty()) return;
 

@@ -152,7 +152,7 @@ void print_result(const TrainResult& result, const TrainOptions& options, bool a
 
 void say_problems(const std::vector<Problem>& problems, const Say& say) {
   if (problems.empty()) return;
-  say(fmt::format("{} samples were left out (--strict ends at the first):", problems.size()));
+  say(fmt::format("{} samples were left out (--strict ends at the first):", count_problems(problems)));
   for (std::size_t i = 0; i < std::min(kShownProblems, problems.size()); ++i)
     say(fmt::format("  {}: {}", problems[i].name, problems[i].why));
   if (problems.size() > kShownProblems) say(fmt::format("  and {} more", problems.size() - kShownProblems));

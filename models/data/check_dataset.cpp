@@ -12,6 +12,11 @@
 namespace tapeline {
 namespace {
 
+constexpr std::size_t kTogether = 1 << 10;  // findings that are kept at a time
+
+/// The names of a set may be long, and what is wrong with it must not take many times its own size.
+constexpr std::size_t kMostProblemBytes = 32 << 20;
+
 struct Finding {
   Fault fault = Fault::none;
   std::string why;
@@ -95,10 +100,15 @@ DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
                          const std::optional<LabelRules>& rules, const CheckOptions& options) {
   DataReport report;
   report.samples = dataset.size();
+  std::size_t bytes = 0;
   const auto add_problem = [&](Problem problem, Fault fault) {
     if (options.strict) throw Error("{}: {}", problem.name, problem.why);
     count_fault(report, fault);
-    report.problems.push_back(std::move(problem));
+    if (report.problems.size() < DataReport::kMostProblems) bytes += problem.name.size() + problem.why.size();
+    if (bytes > kMostProblemBytes)
+      throw Error("{}: {}; {} samples before it cannot be used either: is this the right data?", problem.name,
+                  problem.why, report.problems.size());
+    if (report.problems.size() < DataReport::kMostProblems) report.problems.push_back(std::move(problem));
   };
   for (const Problem& problem : dataset.problems()) add_problem(problem, Fault::bad_line);
   if (dataset.rendered()) {
@@ -106,19 +116,25 @@ DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
     return report;
   }
 
-  std::vector<Finding> findings(dataset.size());
+  const std::size_t count = dataset.size();
+  report.usable.reserve(count);
+  report.widths.reserve(count);
   const int threads = options.threads > 0 ? options.threads : available_threads();
-  for_each_index(findings.size(), threads,
-                 [&](std::size_t i) { findings[i] = examine(dataset, i, preprocess, rules); });
-  for (std::size_t i = 0; i < findings.size(); ++i) {
-    auto& [fault, why, width, length] = findings[i];
-    if (fault != Fault::none) {
-      add_problem({dataset.name(i), std::move(why)}, fault);
-      continue;
+  std::vector<Finding> findings;
+  for (std::size_t begin = 0; begin < count; begin += findings.size()) {
+    findings.assign(std::min(count - begin, kTogether), {});
+    for_each_index(findings.size(), threads,
+                   [&](std::size_t i) { findings[i] = examine(dataset, begin + i, preprocess, rules); });
+    for (std::size_t i = 0; i < findings.size(); ++i) {
+      auto& [fault, why, width, length] = findings[i];
+      if (fault != Fault::none) {
+        add_problem({dataset.name(begin + i), std::move(why)}, fault);
+        continue;
+      }
+      report.usable.push_back(begin + i);
+      report.widths.push_back(width);
+      report.longest_label = std::max(report.longest_label, length);
     }
-    report.usable.push_back(i);
-    report.widths.push_back(width);
-    report.longest_label = std::max(report.longest_label, length);
   }
   return report;
 }

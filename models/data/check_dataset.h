@@ -37,7 +37,9 @@ struct DataReport {
   std::vector<int> widths;          // of the usable ones, as preprocessed
   std::size_t longest_label = 0;    // of the usable ones, in characters
 
-  std::vector<Problem> problems;  // bad lines, then the samples that were left out, in their order
+  static constexpr std::size_t kMostProblems = 100'000;
+  std::vector<Problem> problems;  // bad lines, then the samples that were left out, in their order; the first
+                                  // so many
   std::size_t bad_lines = 0, unreadable = 0, outside_charset = 0, too_long = 0;
 
   std::size_t count() const { return all ? samples : usable.size(); }

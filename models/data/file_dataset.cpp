@@ -10,11 +10,11 @@ FileDataset::FileDataset(std::unique_ptr<FileTree> tree, Listing listing)
 
 std::string FileDataset::name(std::size_t index) const { return listing_.entries[index].file; }
 
-std::string FileDataset::text(std::size_t index) const { return listing_.entries[index].text; }
+std::string FileDataset::text(std::size_t index) const { return std::string(listing_.entries[index].text); }
 
 Sample FileDataset::load(std::size_t index, int channels) const {
-  const auto& [file, text] = listing_.entries[index];
-  return {file, text, decode_image(tree_->read(file), file, channels)};
+  const auto [file, text] = listing_.entries[index];
+  return {file, std::string(text), decode_image(tree_->read(file), file, channels)};
 }
 
 std::uint64_t FileDataset::content_hash(std::size_t index) const {

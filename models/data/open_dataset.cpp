@@ -48,7 +48,7 @@ DatasetPtr open_file(const std::string& path) {
   const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   auto parent = fs::path(path).parent_path();
   return std::make_shared<FileDataset>(open_folder(parent.empty() ? "." : parent),
-                                       parse_list(content, path, "", /*spaces=*/true));
+                                       parse_list(content, path, "", {.spaces = true}));
 }
 
 DatasetPtr open_whole(const std::string& spec) {

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t kBlock = 512;
 constexpr std::uint64_t kMaxExtension = 1 << 20;  // a long name or pax header
+constexpr std::size_t kMaxName = 4096;            // no file system has longer ones
 
 using Header = std::array<char, kBlock>;
 
@@ -144,6 +145,7 @@ class Listing {
       if (!prefix.empty()) name = prefix + "/" + name;
     }
     while (name.starts_with("./")) name.erase(0, 2);
+    if (name.size() > kMaxName) fail("has a name of more than 4,096 bytes");
     if (!name.empty() && !name.ends_with('/')) members_.push_back({std::move(name), offset, size});
   }
 

@@ -52,8 +52,10 @@ fuzz() { # TARGET SECONDS: one turn; its executions and processor seconds are ad
   "$build/tests/fuzz/write_seeds" "$folder/corpus/$target" "$target"
   processor_seconds
   began=$used
-  TAPELINE_FUZZ=$target "$program" -max_total_time="$2" -max_len=65536 -timeout=10 -malloc_limit_mb=256 -rss_limit_mb=1024 \
-    -print_final_stats=1 -artifact_prefix="$folder/found/$target-" "$folder/corpus/$target" >"$log" 2>&1 &
+  # A unit takes milliseconds; the limit is for machines that stop us now and then.
+  TAPELINE_FUZZ=$target "$program" -max_total_time="$2" -max_len=65536 -timeout=120 -report_slow_units=120 \
+    -malloc_limit_mb=256 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$folder/found/$target-" \
+    "$folder/corpus/$target" >"$log" 2>&1 &
   fuzzing=$!
   wait "$fuzzing" || status=$?
   # A signal ends the wait, and libFuzzer, with its sums still to come.

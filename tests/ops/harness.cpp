@@ -119,6 +119,8 @@ Values download(const Tensor& x) {
   return Values(values.begin(), values.end());
 }
 
+using Faults = std::vector<std::string>;
+
 // Running ---------------------------------------------------------------------------------------------------
 
 struct Result {
@@ -133,31 +135,36 @@ Result read(const Row& row, const Inputs& inputs, const Tensor& output) {
   return result;
 }
 
-void run_back(const Row& row, const Operands& operands, const Inputs& inputs, const Tensor& output) {
+void run_back(const Row& row, const Operands& operands, const Inputs& inputs, const Tensor& output,
+              Faults& faults) {
   const bool wanted =
       std::any_of(row.inputs.begin(), row.inputs.end(), [](const Input& i) { return i.differentiated; });
-  CHECK(output.requires_grad() == wanted);
+  if (output.requires_grad() != wanted)
+    faults.push_back(
+        fmt::format("{}: the result {} a gradient", row.name, wanted ? "does not take" : "takes"));
   if (wanted)
     output.backward(upload_new(output.device(), output.shape(),
                                operands.projection(static_cast<std::size_t>(output.elements())),
                                inputs[0].dtype()));
 }
 
-Result run_eagerly(const Row& row, const Operands& operands, const Device& device, DType dtype) {
+Result run_eagerly(const Row& row, const Operands& operands, const Device& device, DType dtype,
+                   Faults& faults) {
   const Inputs inputs = make_inputs(row, operands, device, dtype);
   const Tensor output = row.run(inputs);
-  run_back(row, operands, inputs, output);
+  run_back(row, operands, inputs, output, faults);
   return read(row, inputs, output);
 }
 
 // The results of the first and the second replay. Operands are uploaded anew in between: a row may change
 // some.
-std::vector<Result> run_recorded(const Row& row, const Operands& operands, const Device& device) {
+std::vector<Result> run_recorded(const Row& row, const Operands& operands, const Device& device,
+                                 Faults& faults) {
   const Inputs inputs = make_inputs(row, operands, device, DType::f32);
   Tensor output;
   Program program = record([&] {
     output = row.run(inputs);
-    run_back(row, operands, inputs, output);
+    run_back(row, operands, inputs, output, faults);
   });
   program.compile();
   std::vector<Result> results;
@@ -204,9 +211,10 @@ std::string compare_bits(const Values& found, const Values& wanted) {
   return "";
 }
 
-void expect_same(const std::string& what, const Result& found, const Result& wanted, const Judge& judge) {
+void expect_same(const std::string& what, const Result& found, const Result& wanted, const Judge& judge,
+                 Faults& faults) {
   const auto report = [&](const std::string& of, const std::string& difference) {
-    CHECK_MESSAGE(difference.empty(), what, ": ", of, difference);
+    if (!difference.empty()) faults.push_back(what + ": " + of + difference);
   };
   report("result", judge(found.output, wanted.output));
   for (std::size_t i = 0; i < wanted.grads.size(); ++i)
@@ -217,8 +225,8 @@ void expect_same(const std::string& what, const Result& found, const Result& wan
 
 class Differences {
  public:
-  Differences(const Row& row, const Operands& operands, const Result& result)
-      : row_(row), operands_(operands), result_(result), random_(operands.seed, 2) {}
+  Differences(const Row& row, const Operands& operands, const Result& result, Faults& faults)
+      : row_(row), operands_(operands), result_(result), faults_(faults), random_(operands.seed, 2) {}
 
   // Along a few random directions through all elements, and along each element alone, or a few where there
   // are many.
@@ -248,8 +256,9 @@ class Differences {
     double expected = 0;
     for (std::size_t k = 0; k < direction.size(); ++k) expected += result_.grads[input][k] * direction[k];
     const double measured = (moved(input, direction, kStep) - moved(input, direction, -kStep)) / (2 * kStep);
-    CHECK_MESSAGE(std::abs(measured - expected) <= kTolerance * scale, row_.name, ": gradient of operand ",
-                  input, " along ", what, " is ", expected, ", finite differences say ", measured);
+    if (!(std::abs(measured - expected) <= kTolerance * scale))
+      faults_.push_back(fmt::format("{}: gradient of operand {} along {} is {}, finite differences say {}",
+                                    row_.name, input, what, expected, measured));
   }
 
   // The result, projected to one number, with one operand moved.
@@ -268,24 +277,26 @@ class Differences {
   const Row& row_;
   const Operands& operands_;
   const Result& result_;
+  Faults& faults_;
   Random random_;
 };
 
-void check_row(const Row& row) {
+void check_row(const Row& row, Faults& faults) {
   const Operands operands = draw(row);
-  const Result truth = run_eagerly(row, operands, reference(), DType::f64);
-  if (row.smooth && !std::getenv("TAPELINE_CPU") && !only_device()) Differences(row, operands, truth).check();
+  const Result truth = run_eagerly(row, operands, reference(), DType::f64, faults);
+  if (row.smooth && !std::getenv("TAPELINE_CPU") && !only_device())
+    Differences(row, operands, truth, faults).check();
 
   const Judge close = [&](const Values& a, const Values& b) { return compare(a, b, row.tolerance, 1e-3); };
   for (const auto& [name, device] : devices().all) {
-    const Result eager = run_eagerly(row, operands, device, DType::f32);
-    expect_same(fmt::format("{} on {}", row.name, name), eager, truth, close);
-    for (const Result& replayed : run_recorded(row, operands, device))
-      expect_same(fmt::format("{} on {}, recorded", row.name, name), replayed, eager, compare_bits);
+    const Result eager = run_eagerly(row, operands, device, DType::f32, faults);
+    expect_same(fmt::format("{} on {}", row.name, name), eager, truth, close, faults);
+    for (const Result& replayed : run_recorded(row, operands, device, faults))
+      expect_same(fmt::format("{} on {}, recorded", row.name, name), replayed, eager, compare_bits, faults);
     if (device != devices().one_thread.device) continue;
     for (const auto& [threaded_name, threaded] : devices().more_threads)
       expect_same(fmt::format("{} on {}", row.name, threaded_name),
-                  run_eagerly(row, operands, threaded, DType::f32), eager, compare_bits);
+                  run_eagerly(row, operands, threaded, DType::f32, faults), eager, compare_bits, faults);
   }
 }
 
@@ -304,28 +315,35 @@ const std::vector<Named>& bf16_devices() {
   return opened;
 }
 
-void check_row_in_bf16(const Row& row) {
+void check_row_in_bf16(const Row& row, Faults& faults) {
   const Operands operands = draw(row, true);
-  const Result truth = run_eagerly(row, operands, reference(), DType::f64);
+  const Result truth = run_eagerly(row, operands, reference(), DType::f64, faults);
   const Judge close = [&](const Values& a, const Values& b) { return compare(a, b, row.tolerance, 1e-3); };
   Result one_thread;
   for (const auto& [name, device] : bf16_devices()) {
-    const Result result = run_eagerly(row, operands, device, DType::f32);
+    const Result result = run_eagerly(row, operands, device, DType::f32, faults);
     const bool first = device == bf16_devices().front().device;
     expect_same(fmt::format("{} on {}", row.name, name), result, first ? truth : one_thread,
-                first ? close : compare_bits);
+                first ? close : compare_bits, faults);
     if (first) one_thread = result;
   }
 }
 
-/// A row at a time: what one throws does not keep the others from being checked.
-void for_rows(const std::vector<Row>& rows, void (*check)(const Row&)) {
+Faults faults_of(const Row& row, void (*check)(const Row&, Faults&)) {
+  Faults faults;
+  try {
+    check(row, faults);
+  } catch (const std::exception& error) {
+    faults.push_back(fmt::format("{} threw: {}", row.name, error.what()));
+  }
+  return faults;
+}
+
+void for_rows(const std::vector<Row>& rows, void (*check)(const Row&, Faults&)) {
   for (const Row& row : rows) {
-    try {
-      check(row);
-    } catch (const std::exception& error) {
-      FAIL_CHECK(row.name, " threw: ", std::string(error.what()));
-    }
+    const Faults faults = faults_of(row, check);
+    CHECK(faults.empty());
+    for (const std::string& fault : faults) FAIL_CHECK(fault);
   }
 }
 
@@ -340,6 +358,7 @@ Input integers(std::initializer_list<std::int32_t> values) {
   return integers({static_cast<std::int64_t>(values.size())}, values);
 }
 
+std::vector<std::string> faults_of(const Row& row) { return faults_of(row, check_row); }
 void check_rows(const std::vector<Row>& rows) { for_rows(rows, check_row); }
 void check_rows_in_bf16(const std::vector<Row>& rows) { for_rows(rows, check_row_in_bf16); }
 

@@ -47,6 +47,9 @@ struct Row {
 
 void check_rows(const std::vector<Row>& rows);
 
+/// What the harness has to say against a row; nothing where it is right.
+std::vector<std::string> faults_of(const Row& row);
+
 /// For rows whose only products are of two operands, or of one and the gradient that comes back: with all of
 /// these rounded to bf16, the CPU with --precision bf16 must give what the plain loops give in f64, as
 /// exactly as in f32, for a product of two bf16 is exact in f32. With threads as above. Where the processor

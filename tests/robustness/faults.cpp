@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -116,13 +117,15 @@ Ran run_child(const std::function<int()>& work, FaultPlan plan, const std::strin
     ::_exit(status);
   }
   int status = 0;
-  ::waitpid(child, &status, 0);
+  rusage used{};
+  ::wait4(child, &status, 0, &used);
   Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
           text_of(out),
           text_of(err),
           s.happened,
           s.calls,
-          s.news};
+          s.news,
+          used.ru_maxrss * 1024};
   for (const int file : {in, out, err}) ::close(file);
   return ran;
 }

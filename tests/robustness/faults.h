@@ -32,6 +32,7 @@ struct Ran {
   std::string out, err;
   bool happened = false;             // the fault
   std::int64_t calls = 0, news = 0;  // that there were
+  std::int64_t memory = 0;           // the most that was resident, in bytes
 };
 
 /// Runs `work` in a child process under the plan; its status is what `work` returns. A child that hangs is

@@ -3,11 +3,15 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
+#include "apps/stop_signal.h"
 #include "engine/random.h"
 #include "tests/robustness/faults.h"
 #include "tests/robustness/material.h"
@@ -49,6 +53,23 @@ TEST_CASE("kill: a training that is killed at random moments ends with the same 
     CHECK(file_bytes(often + "/best.safetensors") == best);
   }
   MESSAGE(kills << " kills survived");
+}
+
+TEST_CASE("stop: one signal asks for the end, the same one twice too, and a later one ends it at once") {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const Ran ran = run_in_child([&] {
+      const StopSignal stop;
+      if (stop.requested()) return 1;
+      ::raise(signal);
+      ::raise(signal);  // as some tools send it
+      if (!stop.requested()) return 2;
+      std::this_thread::sleep_for(std::chrono::milliseconds(600));
+      ::raise(signal);
+      return 3;
+    });
+    CHECK(ran.status == kInterrupted);
+    CHECK(has(ran.err, "once more ends it at once"));
+  }
 }
 
 TEST_CASE("lock: of two processes on one folder the second is told, and the first goes on") {

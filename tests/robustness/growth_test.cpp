@@ -1,0 +1,52 @@
+// A long training takes no more memory than a short one. TAPELINE_GROWTH_STEPS=50000 makes it a long one.
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "backends/registry.h"
+#include "models/training/trainer.h"
+#include "tests/robustness/faults.h"
+#include "tests/robustness/material.h"
+
+namespace tapeline {
+
+namespace {
+
+std::int64_t resident_bytes() {
+  std::int64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace
+
+TEST_CASE("growth: a training takes no more memory after its first 1,000 steps" * doctest::skip(is_slow())) {
+  const TemporaryFolder folder;
+  TrainOptions options;
+  options.network = kTiny;
+  options.data = "synth:expressions";
+  options.validate = "synth:expressions?seed=2&count=4";
+  options.training = open_dataset(options.data);
+  options.validation = open_dataset(options.validate);
+  options.batch = 4;
+  options.steps = cases("TAPELINE_GROWTH_STEPS", 4'000);
+  options.evaluate_every = 500;
+  options.output = (folder / "run").string();
+  const Ran ran = run_in_child([&] {
+    std::int64_t begin = 0, end = 0;
+    TrainCallbacks callbacks;
+    callbacks.progress = [&](const TrainProgress& progress) {
+      if (progress.evaluation) (progress.step == 1000 ? begin : end) = resident_bytes();
+    };
+    train(options, open_device("cpu", {.threads = 2}), callbacks);
+    fmt::print("{}", (end - begin) / 1024);
+    return begin > 0 && end - begin <= 1 << 20 ? 0 : 1;
+  });
+  MESSAGE(options.steps << " steps, " << ran.out << " KiB more than after 1,000");
+  CAPTURE(ran.err);
+  CHECK(ran.status == 0);
+}
+
+}  // namespace tapeline
