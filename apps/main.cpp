@@ -19,6 +19,7 @@ constexpr tapeline::Command kCommands[] = {
     {"devices", "List what can be computed on", tapeline::define_devices},
     {"bench", "Measure speed and memory", tapeline::define_bench},
     {"profile", "Show where the time goes, kernel by kernel", tapeline::define_profile},
+    {"verify", "Compare what devices compute with the CPU, layer by layer", tapeline::define_verify},
 };
 
 constexpr const char* kOutOfMemory = "out of memory; a smaller --batch may help";

@@ -15,5 +15,6 @@ std::function<int()> define_inspect(Arguments& arguments);
 std::function<int()> define_devices(Arguments& arguments);
 std::function<int()> define_bench(Arguments& arguments);
 std::function<int()> define_profile(Arguments& arguments);
+std::function<int()> define_verify(Arguments& arguments);
 
 }  // namespace tapeline

@@ -18,7 +18,8 @@ struct Pass {
   bool training = false;       // batch statistics and dropout, or running statistics and none
   std::vector<Tensor> widths;  // i32 [N] for each stage of the geometry; none where all images fill the input
   Tensor dropout;              // i32 [3], see dropout_state(); training only
-  /// Where given, is told each layer's text and what it made, in order; not while a program is recorded.
+  /// Where given, is told each layer's text and what it made, in order; while a program is recorded, only
+  /// where that will lie. Whoever holds it then keeps it from being joined with the layer behind it.
   std::function<void(const std::string&, const Tensor&)> watch;
 
   /// Own widths (frames, after the last layer) at a stage; undefined where there are none.

@@ -78,8 +78,8 @@ std::vector<std::string> train_arguments(const std::string& output, const std::s
 TEST_CASE("help tells every command's options and examples") {
   const Outcome all = run({"--help"});
   CHECK(all.status == 0);
-  for (const std::string command :
-       {"synth", "train", "evaluate", "recognize", "inspect", "devices", "bench", "profile"}) {
+  for (const std::string command : {"synth", "train", "evaluate", "recognize", "inspect", "devices", "bench",
+                                    "profile", "verify"}) {
     INFO(command);
     CHECK(has(all.out, command));
     const Outcome one = run({command, "--help"});
@@ -150,6 +150,29 @@ TEST_CASE("devices") {
     if (device["usable"] == false) CHECK(device["reason"].get<std::string>().size() > 10);
   }
   CHECK(kinds == std::set<std::string>{"cpu", "cuda", "reference", "vulkan"});
+}
+
+TEST_CASE("verify compares devices with the CPU, and its status says whether they agree") {
+  const Outcome people = run({"verify", trained().model, "--devices", "reference,cpu", "--limit", "5"});
+  check_right(people);
+  CHECK(has(people.out, "1-2: Cl3,3,8,2,2 Bn Al.1"));
+  CHECK(has(people.out, "All 5 texts are the same."));
+  const Outcome machine = run({"verify", trained().model, "--devices", "reference", "--limit", "0", "--json",
+                               "--data", trained().data});
+  check_right(machine);
+  const json verdict = json::parse(machine.out);
+  CHECK(verdict["good"] == true);
+  CHECK(verdict["devices"][0]["images"] == 60);
+  CHECK(verdict["devices"][0]["first_beyond"].is_null());
+
+  const Outcome strict = run({"verify", trained().model, "--devices", "reference", "--tolerance", "1e-12"});
+  CHECK(strict.status == 1);
+  CHECK(has(strict.out, "Out of tolerance (1e-12) first: layer 1"));
+  CHECK(has(strict.out, "kernel conv2d_forward"));
+  const Outcome missing = run({"verify", "captcha-small", "--devices", "reference,cdua", "--limit", "1"});
+  CHECK(missing.status == 1);
+  CHECK(has(missing.out, "cdua: failed: there is no device 'cdua'"));
+  CHECK(run({"verify", "captcha-small", "--devices", "reference,,cpu"}).status == 2);
 }
 
 TEST_CASE("inspect a preset, a network and a model") {

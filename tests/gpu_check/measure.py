@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM, OPS = ROOT / "build/apps/tapeline", ROOT / "build/tests/benchmarks/ops_bench"
 CHARSET = "0123456789abcdefghijklmnopqrstuvwxyz"
 SECONDS, LEAST = 1, 5
-CACHES = ("TAPELINE_CACHE", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH")  # ours, and those of drivers
+CACHES = ("TAPELINE_CACHE", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "CUDA_CACHE_PATH")  # ours, and those of drivers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,7 +78,11 @@ for kind in cuda vulkan; do
     fi
   fi
   if wanted tests; then
-    for device in $found; do check "$device, verify" "$program" verify --device "$device"; done
+    for device in $found; do
+      for preset in captcha crnn-body; do
+        check "$device, $preset beside the CPU, layer by layer" "$program" verify --preset "$preset" --devices "$device"
+      done
+    done
   fi
   say ''
 done
