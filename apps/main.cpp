@@ -7,6 +7,7 @@
 #include <new>
 
 #include "apps/commands/commands.h"
+#include "engine/warning.h"
 
 namespace {
 
@@ -20,6 +21,7 @@ constexpr tapeline::Command kCommands[] = {
     {"bench", "Measure speed and memory", tapeline::define_bench},
     {"profile", "Show where the time goes, kernel by kernel", tapeline::define_profile},
     {"verify", "Compare what devices compute with the CPU, layer by layer", tapeline::define_verify},
+    {"warm", "Have a GPU's driver compile ahead what a network needs", tapeline::define_warm},
 };
 
 constexpr const char* kOutOfMemory = "out of memory; a smaller --batch may help";
@@ -46,6 +48,7 @@ int fail(const char* what, int status) {
 
 int main(int argc, char** argv) {
   std::set_terminate(end_without_memory);
+  tapeline::on_warning([](const std::string& text) { fmt::print(stderr, "tapeline: {}\n", text); });
   try {
     const int status = tapeline::run_command_line(argc, argv, kCommands);
     if (std::fflush(stdout) != 0 || std::ferror(stdout))

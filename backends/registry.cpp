@@ -107,6 +107,7 @@ BackendPtr open_vulkan_device(std::string_view id, const DeviceOptions& options)
 
 // Where the processor only plays a GPU, "auto" had better take the processor itself.
 BackendPtr open_best_vulkan(const DeviceOptions& options) {
+  if (!vulkan_may_have_gpu()) throw Error("no GPU on this machine");
   for (const VulkanEntry& entry : list_vulkan())
     if (entry.is_gpu && entry.reason.empty()) return open_vulkan_device(entry.info.id, options);
   throw Error("no GPU that Vulkan can use");

@@ -16,5 +16,6 @@ std::function<int()> define_devices(Arguments& arguments);
 std::function<int()> define_bench(Arguments& arguments);
 std::function<int()> define_profile(Arguments& arguments);
 std::function<int()> define_verify(Arguments& arguments);
+std::function<int()> define_warm(Arguments& arguments);
 
 }  // namespace tapeline

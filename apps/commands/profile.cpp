@@ -1,9 +1,12 @@
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/commands/commands.h"
 #include "apps/random_work.h"
 #include "apps/table.h"
+#include "apps/terminal.h"
 #include "backends/profile/profile.h"
+#include "engine/counters.h"
 
 namespace tapeline {
 
@@ -32,12 +35,35 @@ Row row_of(const ProfileEntry& entry, const DeviceInfo& device, double total, in
           roofline_seconds(device, entry.flops, entry.bytes) / entry.seconds};
 }
 
-void print_json(const std::vector<Row>& rows, const DeviceInfo& device, double ms) {
+/// What a step is once it has been recorded: nothing waits between its kernels.
+struct Whole {
+  double ms = 0, submissions = 0, waits = 0;
+};
+
+/// Nothing where the device does not count.
+std::optional<Whole> run_whole(const WorkChoice& choice, const Device& device, int steps) {
+  constexpr int kRehearsals = 3;
+  RandomWork work(choice, device);
+  for (int i = 0; i < kRehearsals; ++i) work.run();
+  const DeviceCounters before = counters_of(*device);
+  if (before.submissions == 0) return std::nullopt;
+  const Stopwatch watch;
+  for (int i = 0; i < steps; ++i) work.run();
+  const double seconds = watch.seconds();
+  const DeviceCounters after = counters_of(*device);
+  return Whole{1e3 * seconds / steps, static_cast<double>(after.submissions - before.submissions) / steps,
+               static_cast<double>(after.waits - before.waits) / steps};
+}
+
+void print_json(const std::vector<Row>& rows, const DeviceInfo& device, double ms,
+                const std::optional<Whole>& whole) {
   nlohmann::json json{{"device", device.name},
                       {"peak_gflops", device.peak_flops / 1e9},
                       {"peak_gb_per_s", device.peak_bytes / 1e9},
                       {"ms", ms},
                       {"kernels", nlohmann::json::array()}};
+  if (whole)
+    json["recorded"] = {{"ms", whole->ms}, {"submissions", whole->submissions}, {"waits", whole->waits}};
   for (const Row& r : rows)
     json["kernels"].push_back({{"kernel", r.kernel},
                                {"shapes", r.shapes},
@@ -62,12 +88,16 @@ void print_table(const std::vector<Row>& rows, const DeviceInfo& device, double 
 }
 
 int run(const ProfileArguments& arguments) {
-  const auto device = std::make_shared<ProfileBackend>(arguments.work.open_device());
+  const Device plain = arguments.work.open_device();
+  const auto device = std::make_shared<ProfileBackend>(plain);
   const DeviceInfo info = device->describe();
-  RandomWork work(arguments.work, device);
-  work.run();
-  device->reset();
-  for (int i = 0; i < arguments.steps; ++i) work.run();
+  {
+    RandomWork work(arguments.work, device);
+    work.run();
+    device->reset();
+    for (int i = 0; i < arguments.steps; ++i) work.run();
+  }
+  const std::optional<Whole> whole = run_whole(arguments.work, plain, arguments.steps);
 
   const std::vector<ProfileEntry> entries = device->entries();
   double total = 0;
@@ -76,9 +106,12 @@ int run(const ProfileArguments& arguments) {
   for (const ProfileEntry& entry : entries) rows.push_back(row_of(entry, info, total, arguments.steps));
   const double ms = 1e3 * total / arguments.steps;
   if (arguments.json)
-    print_json(rows, info, ms);
+    print_json(rows, info, ms, whole);
   else
     print_table(rows, info, ms);
+  if (whole && !arguments.json)
+    fmt::print("Recorded, without a wait between kernels: {:.3f} ms a step, {:g} submissions, {:g} waits\n",
+               whole->ms, whole->submissions, whole->waits);
   return 0;
 }
 

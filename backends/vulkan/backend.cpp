@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "backends/vulkan/queue.h"
+#include "engine/counters.h"
 #include "engine/error.h"
 
 namespace tapeline {
@@ -17,17 +21,19 @@ namespace {
 
 constexpr std::size_t kStagingBytes = std::size_t{4} << 20;
 
-/// A program as command buffers: nothing is left to do at a replay but to submit them.
+/// A program as command buffers, most often one: nothing is left to do at a replay but to submit them. How
+/// many there are follows from how long its dispatches take. The first replay, in which drivers compile, goes
+/// kernel by kernel, and the second waits for each dispatch and measures it.
 class VulkanProgram final : public Executable {
  public:
   VulkanProgram(std::shared_ptr<Queue> queue, std::vector<Kernel> kernels, Plan plan,
-                const std::shared_ptr<LogicalDevice>& device, const std::shared_ptr<Pipelines>& pipelines)
-      : queue_(std::move(queue)), kernels_(std::move(kernels)), plan_(std::move(plan)) {
-    pipelines->build(plan_.dispatches());
-    recording_ = std::make_shared<Recording>(device, pipelines);
-    recording_->begin();
-    for (const Dispatch& dispatch : plan_.dispatches()) recording_->add(dispatch);
-    recording_->end();
+                std::shared_ptr<LogicalDevice> device, std::shared_ptr<Pipelines> pipelines)
+      : queue_(std::move(queue)),
+        kernels_(std::move(kernels)),
+        plan_(std::move(plan)),
+        device_(std::move(device)),
+        pipelines_(std::move(pipelines)) {
+    pipelines_->build(plan_.dispatches());
   }
   // The work may still be under way, and the memory it uses is about to be free.
   ~VulkanProgram() override {
@@ -37,16 +43,64 @@ class VulkanProgram final : public Executable {
       // Whoever waits next is told.
     }
   }
-  void replay() override { queue_->submit(recording_); }
+
+  void replay() override {
+    switch (replays_) {
+      case 0:
+        for (const Dispatch& dispatch : plan_.dispatches()) {
+          queue_->open().add(dispatch);
+          queue_->added();
+        }
+        break;
+      case 1:
+        record(measure());
+        break;
+      default:
+        for (const auto& recording : recordings_) queue_->submit(recording);
+    }
+    ++replays_;
+  }
 
  private:
+  /// Seconds of each dispatch.
+  std::vector<double> measure() {
+    std::vector<double> seconds;
+    queue_->wait();
+    for (const Dispatch& dispatch : plan_.dispatches()) {
+      const auto begin = std::chrono::steady_clock::now();
+      queue_->open().add(dispatch);
+      queue_->wait();
+      seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
+    return seconds;
+  }
+
+  void record(const std::vector<double>& seconds) {
+    const double most = longest_submission();
+    double together = 0;
+    for (std::size_t i = 0; i < seconds.size(); ++i) {
+      if (recordings_.empty() || together + seconds[i] > most) {
+        if (!recordings_.empty()) recordings_.back()->end();
+        recordings_.push_back(std::make_shared<Recording>(device_, pipelines_));
+        recordings_.back()->begin();
+        together = 0;
+      }
+      together += seconds[i];
+      recordings_.back()->add(plan_.dispatches()[i]);
+    }
+    if (!recordings_.empty()) recordings_.back()->end();
+  }
+
   std::shared_ptr<Queue> queue_;
   std::vector<Kernel> kernels_;  // hold what the dispatches use
   Plan plan_;
-  std::shared_ptr<Recording> recording_;
+  std::shared_ptr<LogicalDevice> device_;
+  std::shared_ptr<Pipelines> pipelines_;
+  std::int64_t replays_ = 0;
+  std::vector<std::shared_ptr<Recording>> recordings_;
 };
 
-class VulkanBackend final : public Backend {
+class VulkanBackend final : public Backend, public CountsWork {
  public:
   explicit VulkanBackend(std::shared_ptr<LogicalDevice> device)
       : device_(std::move(device)),
@@ -131,6 +185,12 @@ class VulkanBackend final : public Backend {
     report_messages();
   }
 
+  DeviceCounters counters() const override {
+    return {.submissions = queue_->submissions(),
+            .waits = queue_->waits(),
+            .built = static_cast<std::int64_t>(pipelines_->built())};
+  }
+
  private:
   template <typename Body>
   static void for_each_piece(const Place& place, const Body& body) {
@@ -160,6 +220,9 @@ class VulkanBackend final : public Backend {
   Buffer staging_;
   std::size_t staging_used_ = 0;
 };
+
+constexpr const char* kNoDevice =
+    "the Vulkan loader finds no device; install the driver of your GPU, or on Debian mesa-vulkan-drivers";
 
 bool is_gpu(const PhysicalDevice& device) { return device.type != VK_PHYSICAL_DEVICE_TYPE_CPU; }
 
@@ -197,15 +260,27 @@ const PhysicalDevice& choose(const std::vector<PhysicalDevice>& devices, std::st
 }  // namespace
 }  // namespace vulkan
 
+bool vulkan_may_have_gpu() {
+#ifdef __linux__
+  for (const char* variable : {"VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"})
+    if (const char* text = std::getenv(variable); text && *text) return true;
+  std::error_code error;
+  for (const char* node : {"/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"})
+    if (std::filesystem::exists(node, error)) return true;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/dri", error))
+    if (entry.path().filename().string().starts_with("renderD")) return true;
+  return false;
+#else
+  return true;
+#endif
+}
+
 std::vector<VulkanEntry> list_vulkan() {
   std::vector<VulkanEntry> entries;
   const auto instance = vulkan::Instance::open();
   for (const vulkan::PhysicalDevice& device : vulkan::list_devices(*instance))
     entries.push_back({vulkan::info_of(device), vulkan::is_gpu(device), device.reason});
-  if (entries.empty())
-    throw Error(
-        "the Vulkan loader finds no device; install the driver of your GPU, or on Debian "
-        "mesa-vulkan-drivers");
+  if (entries.empty()) throw Error("{}", vulkan::kNoDevice);
   return entries;
 }
 
@@ -213,10 +288,7 @@ std::shared_ptr<Backend> open_vulkan(std::string_view id) {
   const auto instance = vulkan::Instance::open();
   const auto devices = vulkan::list_devices(*instance);
   const std::size_t colon = id.find(':');
-  if (devices.empty())
-    throw Error(
-        "the Vulkan loader finds no device; install the driver of your GPU, or on Debian "
-        "mesa-vulkan-drivers");
+  if (devices.empty()) throw Error("{}", vulkan::kNoDevice);
   const vulkan::PhysicalDevice& chosen =
       vulkan::choose(devices, colon == std::string_view::npos ? "" : id.substr(colon + 1));
   if (!chosen.reason.empty())

@@ -9,6 +9,10 @@
 
 namespace tapeline {
 
+/// Whether a look at the Vulkan devices is worth its time to whoever wants a GPU: on Linux, where the kernel
+/// knows of one, or the environment names drivers.
+bool vulkan_may_have_gpu();
+
 /// Whatever Vulkan devices there are, GPUs first; with the reason where one cannot be used. Throws Error when
 /// there is no loader or no driver at all.
 struct VulkanEntry {

@@ -151,7 +151,10 @@ LogicalDevice::LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice 
   std::vector<const char*> extensions;
   // A device that is not wholly conformant (MoltenVK) says so by this extension, which must then be taken.
   constexpr const char* kPortability = "VK_KHR_portability_subset";
-  if (has(extensions_of(physical_.handle), kPortability)) extensions.push_back(kPortability);
+  const auto offered = extensions_of(physical_.handle);
+  if (has(offered, kPortability)) extensions.push_back(kPortability);
+  tells_budget_ = has(offered, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  if (tells_budget_) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   VkDeviceCreateInfo info{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
@@ -162,7 +165,21 @@ LogicalDevice::LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice 
   choose_memory();
 }
 
-LogicalDevice::~LogicalDevice() { vkDestroyDevice(handle_, nullptr); }
+LogicalDevice::~LogicalDevice() {
+  if (!given_up_) vkDestroyDevice(handle_, nullptr);
+}
+
+std::size_t LogicalDevice::free_memory(std::size_t used) const {
+  const std::size_t rest = tensor_heap_bytes_ - std::min(used, tensor_heap_bytes_);
+  if (!tells_budget_) return rest;
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryProperties2 memory{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                           .pNext = &budget};
+  vkGetPhysicalDeviceMemoryProperties2(physical_.handle, &memory);
+  const VkDeviceSize all = budget.heapBudget[tensor_heap_], taken = budget.heapUsage[tensor_heap_];
+  return std::min<std::size_t>(rest, all - std::min(taken, all));
+}
 
 // The driver lists memory types of a kind in the order of preference.
 void LogicalDevice::choose_memory() {
@@ -185,6 +202,15 @@ void LogicalDevice::choose_memory() {
   const auto shared = find(kLocal | kSeen | kCached);
   unified_ = !apart && shared;
   tensor_memory_ = unified_ ? *shared : find(kLocal).value_or(0);
+  tensor_heap_ = memory.memoryTypes[tensor_memory_].heapIndex;
+  tensor_heap_bytes_ = memory.memoryHeaps[tensor_heap_].size;
+
+  VkPhysicalDeviceMaintenance3Properties most{.sType =
+                                                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
+  VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                         .pNext = &most};
+  vkGetPhysicalDeviceProperties2(physical_.handle, &properties);
+  if (most.maxMemoryAllocationSize > 0) largest_allocation_ = most.maxMemoryAllocationSize;
 }
 
 }  // namespace tapeline::vulkan

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,17 @@ class LogicalDevice {
   /// Memory type for what travels between host and device.
   std::uint32_t staging_memory() const { return staging_memory_; }
 
+  /// What the driver would still give of the memory that tensors lie in: its budget for this process, where
+  /// it tells one (VK_EXT_memory_budget), else all but `used`.
+  std::size_t free_memory(std::size_t used) const;
+  /// Bytes of the heap that tensors lie in, and of the largest single allocation in it.
+  std::size_t tensor_heap_bytes() const { return tensor_heap_bytes_; }
+  std::size_t largest_allocation() const { return largest_allocation_; }
+
+  /// The device does not answer any more: it is left as it is, since to take it down would wait for it.
+  void give_up() { given_up_ = true; }
+  bool given_up() const { return given_up_; }
+
   void check(VkResult result, std::string_view what) const { vulkan::check(result, id(), what); }
 
  private:
@@ -56,8 +68,9 @@ class LogicalDevice {
   PhysicalDevice physical_;
   VkDevice handle_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
-  std::uint32_t tensor_memory_ = 0, staging_memory_ = 0;
-  bool unified_ = false;
+  std::uint32_t tensor_memory_ = 0, staging_memory_ = 0, tensor_heap_ = 0;
+  std::size_t tensor_heap_bytes_ = 0, largest_allocation_ = SIZE_MAX;
+  bool unified_ = false, tells_budget_ = false, given_up_ = false;
 };
 
 }  // namespace tapeline::vulkan

@@ -51,6 +51,7 @@ Buffer::Buffer(std::shared_ptr<LogicalDevice> device, std::size_t bytes, std::ui
 }
 
 Buffer::~Buffer() {
+  if (device_->given_up()) return;  // it may still write there
   vkDestroyBuffer(device_->handle(), handle_, nullptr);
   vkFreeMemory(device_->handle(), memory_, nullptr);
 }
@@ -92,17 +93,29 @@ std::shared_ptr<MemoryBlock> Memory::allocate(std::size_t bytes) {
   for (Chunk& chunk : chunks_)
     if (auto block = take(chunk)) return block;
 
-  const std::size_t all = device_->physical().memory;
-  if (bytes > all || size > all - reserved_)
-    throw Error("{}: out of memory: {} bytes were asked for, and {} of {} are in use; use a smaller batch",
-                device_->id(), bytes, used_, all);
-  const std::size_t chunk_size = std::max(size, std::min(kChunk, all - reserved_));
+  const std::size_t left = device_->free_memory(reserved_);
+  if (bytes > left || size > left || size > device_->largest_allocation()) refuse(bytes, left);
+  const std::size_t chunk_size = std::max(size, std::min({kChunk, left, device_->largest_allocation()}));
   Chunk chunk;
-  chunk.buffer = std::make_unique<Buffer>(device_, chunk_size, device_->tensor_memory(), device_->unified());
+  try {
+    chunk.buffer =
+        std::make_unique<Buffer>(device_, chunk_size, device_->tensor_memory(), device_->unified());
+  } catch (const Error&) {
+    refuse(bytes, left);
+  }
   chunk.free.emplace(0, chunk_size);
   chunks_.push_back(std::move(chunk));
   reserved_ += chunk_size;
   return take(chunks_.back());
+}
+
+void Memory::refuse(std::size_t bytes, std::size_t left) const {
+  const std::size_t most = device_->largest_allocation();
+  throw Error(
+      "{}: out of memory: {} bytes were asked for{}; {} of {} are in use, and the driver has {} left; "
+      "use a smaller batch, image or network, or the device 'cpu'",
+      device_->id(), bytes, bytes > most ? fmt::format(", more than the {} of one allocation", most) : "",
+      used_, device_->tensor_heap_bytes(), left);
 }
 
 void Memory::trim() {

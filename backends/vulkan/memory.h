@@ -77,6 +77,7 @@ class Memory : public std::enable_shared_from_this<Memory> {
   };
 
   void give_back(const Place& place);
+  [[noreturn]] void refuse(std::size_t bytes, std::size_t left) const;
 
   std::shared_ptr<LogicalDevice> device_;
   std::mutex mutex_;

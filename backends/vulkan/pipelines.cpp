@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "engine/error.h"
@@ -17,7 +18,7 @@ std::vector<std::uint32_t> constants_of(const Dispatch& dispatch) {
 }  // namespace
 
 Pipelines::Pipelines(std::shared_ptr<LogicalDevice> device)
-    : device_(std::move(device)), nothing_(device_, 256, device_->tensor_memory(), false) {
+    : device_(std::move(device)), nothing_(device_, 256, device_->tensor_memory(), false), cache_(device_) {
   const VkDevice handle = device_->handle();
   const VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, Dispatch::kMostPush};
   for (std::uint32_t texels = 0; texels < layouts_.size(); ++texels) {
@@ -42,14 +43,12 @@ Pipelines::Pipelines(std::shared_ptr<LogicalDevice> device)
                      "making a pipeline layout");
     }
   }
-  VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-  device_->check(vkCreatePipelineCache(handle, &cache, nullptr, &cache_), "making a pipeline cache");
 }
 
 Pipelines::~Pipelines() {
   const VkDevice handle = device_->handle();
+  if (!pipelines_.empty()) cache_.save();
   for (const auto& [key, pipeline] : pipelines_) vkDestroyPipeline(handle, pipeline, nullptr);
-  vkDestroyPipelineCache(handle, cache_, nullptr);
   for (const auto& layouts : layouts_)
     for (const Layout& layout : layouts) {
       vkDestroyPipelineLayout(handle, layout.pipeline, nullptr);
@@ -119,7 +118,7 @@ VkPipeline Pipelines::create(const Dispatch& dispatch) const {
                 .pSpecializationInfo = &constants};
   info.layout = layout(dispatch).pipeline;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const VkResult result = vkCreateComputePipelines(handle, cache_, 1, &info, nullptr, &pipeline);
+  const VkResult result = vkCreateComputePipelines(handle, cache_.handle(), 1, &info, nullptr, &pipeline);
   vkDestroyShaderModule(handle, module, nullptr);
   device_->check(result, what);
   return pipeline;

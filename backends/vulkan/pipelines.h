@@ -2,9 +2,9 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "backends/vulkan/pipeline_cache.h"
 #include "backends/vulkan/plan.h"
 
 namespace tapeline::vulkan {
@@ -30,6 +30,8 @@ class Pipelines {
   VkPipeline pipeline(const Dispatch& dispatch);
   /// Builds those of them that are missing, on several threads.
   void build(const std::vector<Dispatch>& dispatches);
+  /// How many have been built so far.
+  std::size_t built() const { return pipelines_.size(); }
 
  private:
   struct Key {
@@ -42,7 +44,7 @@ class Pipelines {
   std::shared_ptr<LogicalDevice> device_;
   Buffer nothing_;
   std::array<std::array<Layout, Dispatch::kMostOperands + 1>, Dispatch::kMostTexels + 1> layouts_{};
-  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  PipelineCache cache_;
   std::map<Key, VkPipeline> pipelines_;
 };
 

@@ -5,17 +5,35 @@
 #include <limits>
 
 #include "backends/vulkan/kernels.h"
+#include "backends/vulkan/split.h"
 #include "engine/error.h"
 
 namespace tapeline::vulkan {
 
 void Plan::add(const Kernel& kernel) {
+  const VkPhysicalDeviceLimits& limits = device_.limits();
+  if (largest_operand(kernel) > limits.maxStorageBufferRange) {
+    const std::vector<Kernel> parts =
+        split(kernel, limits.maxStorageBufferRange, limits.minStorageBufferOffsetAlignment);
+    for (const Kernel& part : parts) add_whole(part);
+    if (!parts.empty()) return;
+  }
+  add_whole(kernel);
+}
+
+void Plan::add_whole(const Kernel& kernel) {
   kernel_ = tapeline::name_of(kernel);
   scratch_used_ = 0;
   try {
     std::visit([this](const auto& k) { plan(k, *this); }, kernel);
   } catch (const std::exception& error) {
-    throw Error("{}: kernel {}: {}", device_.id(), kernel_, error.what());
+    std::string shapes;
+    const auto note = [&](const View& view) { shapes += " " + view.shape.text(); };
+    const auto pass = [](const View&) {};
+    visit_views(kernel, note, pass);
+    shapes += " ->";
+    visit_views(kernel, pass, note);
+    throw Error("{}: kernel {}{}: {}", device_.id(), kernel_, shapes, error.what());
   }
 }
 

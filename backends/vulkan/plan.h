@@ -70,8 +70,8 @@ class Plan {
   Plan(const LogicalDevice& device, std::shared_ptr<Memory> memory)
       : device_(device), memory_(std::move(memory)) {}
 
-  /// Appends the dispatches of one kernel. Throws Error, naming device and kernel, where the device cannot do
-  /// it.
+  /// Appends the dispatches of one kernel, a few images at a time where its operands exceed what shaders
+  /// reach. Throws Error, naming device, kernel and shapes, where the device cannot do it.
   void add(const Kernel& kernel);
 
   const std::vector<Dispatch>& dispatches() const { return dispatches_; }
@@ -98,6 +98,7 @@ class Plan {
   }
 
  private:
+  void add_whole(const Kernel& kernel);
   Dispatch& append(const Shader& shader, std::initializer_list<Operand> operands, const Grid& grid,
                    std::initializer_list<std::uint32_t> constants);
 

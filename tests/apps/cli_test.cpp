@@ -79,7 +79,7 @@ TEST_CASE("help tells every command's options and examples") {
   const Outcome all = run({"--help"});
   CHECK(all.status == 0);
   for (const std::string command : {"synth", "train", "evaluate", "recognize", "inspect", "devices", "bench",
-                                    "profile", "verify"}) {
+                                    "profile", "verify", "warm"}) {
     INFO(command);
     CHECK(has(all.out, command));
     const Outcome one = run({command, "--help"});
@@ -173,6 +173,12 @@ TEST_CASE("verify compares devices with the CPU, and its status says whether the
   CHECK(missing.status == 1);
   CHECK(has(missing.out, "cdua: failed: there is no device 'cdua'"));
   CHECK(run({"verify", "captcha-small", "--devices", "reference,,cpu"}).status == 2);
+}
+
+TEST_CASE("warm says what a device keeps, and that the CPU needs nothing") {
+  const Outcome outcome = run({"warm", "--network", kNetwork, "--device", "cpu", "--batch", "2"});
+  check_right(outcome);
+  CHECK(has(outcome.out, "nothing needs to be compiled"));
 }
 
 TEST_CASE("inspect a preset, a network and a model") {

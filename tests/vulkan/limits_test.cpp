@@ -1,0 +1,140 @@
+// What a device cannot reach at once is done in parts, and gives the same bits.
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include "backends/registry.h"
+#include "engine/autograd.h"
+#include "engine/counters.h"
+#include "engine/ops/ops.h"
+#include "engine/program.h"
+#include "engine/random.h"
+#include "tests/vulkan/replaced.h"
+
+namespace tapeline {
+namespace {
+
+using testing::Replaced;
+
+PFN_vkGetPhysicalDeviceProperties true_properties;
+std::uint32_t reach;
+void VKAPI_PTR short_reach(VkPhysicalDevice device, VkPhysicalDeviceProperties* properties) {
+  true_properties(device, properties);
+  properties->limits.maxStorageBufferRange = reach;
+}
+
+/// A device whose shaders reach so many bytes of a buffer.
+Device device_that_reaches(std::uint32_t bytes) {
+  const Device keeps_the_functions = open_device("vulkan");
+  true_properties = vkGetPhysicalDeviceProperties;
+  reach = bytes;
+  const Replaced replaced(vkGetPhysicalDeviceProperties, PFN_vkGetPhysicalDeviceProperties(short_reach));
+  return open_device("vulkan");
+}
+
+Tensor drawn(const Device& device, const Shape& shape, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
+  for (float& v : values) v = random.uniform(-1, 1);
+  return Tensor::from(device, shape, values);
+}
+
+/// One of each kernel that can be cut, on seventy images.
+std::vector<std::vector<float>> layers(const Device& device) {
+  const NoGrad no_tape;
+  const Tensor x = drawn(device, {70, 2, 5, 16}, 1), w = drawn(device, {3, 3, 16, 16}, 2),
+               ones = Tensor::full(device, {16}, 1), row = drawn(device, {1, 2, 1, 16}, 3);
+  std::vector<std::int32_t> own(70);
+  for (int n = 0; n < 70; ++n) own[static_cast<std::size_t>(n)] = n % 6;
+  const Tensor widths = Tensor::from(device, {70}, own);
+  std::vector<std::vector<float>> results;
+  const auto keep = [&](const Tensor& y) {
+    results.push_back(y.to_vector<float>());
+    return y;
+  };
+  Tensor y = keep(conv2d(x, w, {}, {.activation = {ActivationKind::relu, 0}}));
+  y = keep(mask_columns(y, widths));
+  y = keep(batch_norm_inference(y, ones, {}, drawn(device, {16}, 4), ones, {}, widths));
+  y = keep(tanh(y));
+  y = keep(y * row + x);
+  y = keep(exp(scale(y, .5)));
+  keep(max_pool2d(y, {}, widths));
+  const Tensor flat = reshape(y, {700, 16});
+  keep(matmul(flat, drawn(device, {16, 8}, 5)));
+  keep(log_softmax(flat));
+  keep(cast(cast(flat, DType::f16), DType::f32));
+  keep(Tensor::full(device, {70, 5000}, 3));
+  return results;
+}
+
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("limits: operands beyond a shader's reach are taken a few images at a time") {
+  const auto whole = layers(open_device("vulkan"));
+  const auto parts = layers(device_that_reaches(44'000));  // an image has 640 bytes
+  REQUIRE(whole.size() == parts.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    CAPTURE(i);
+    CHECK((whole[i] == parts[i]));
+  }
+}
+
+TEST_CASE("limits: what cannot be taken in parts is refused, with the kernel and its shapes") {
+  const Device device = device_that_reaches(20'000);
+  const std::string sum_error = error_of([&] { sum(Tensor::full(device, {8, 5000}, 1)); });
+  CAPTURE(sum_error);
+  CHECK(sum_error.find("kernel reduce [8, 5000] -> [1, 1]") != std::string::npos);
+  CHECK(sum_error.find("smaller batch") != std::string::npos);
+  const std::string image_error = error_of([&] { max_pool2d(Tensor::full(device, {2, 60, 180, 4}, 1)); });
+  CAPTURE(image_error);
+  CHECK(image_error.find("max_pool2d_forward [2, 60, 180, 4]") != std::string::npos);
+}
+
+TEST_CASE("limits: more than 65,535 workgroups go to a second dimension") {
+  constexpr std::int64_t kCount = 65'535 * 64 + 1000;
+  const Device device = open_device("vulkan");
+  const auto values = scale(Tensor::full(device, {kCount}, 1), 3).to_vector<float>();
+  CHECK(std::all_of(values.begin(), values.end(), [](float v) { return v == 3; }));
+}
+
+TEST_CASE("limits: a program is one submission, or as many as keep each short, with the same bits") {
+  const auto run = [](const char* longest) {
+    ::setenv("TAPELINE_VULKAN_SUBMIT_MS", longest, 1);
+    const Device device = open_device("vulkan");
+    const NoGrad no_tape;
+    const Tensor x = drawn(device, {4, 9}, 6);
+    Tensor y;
+    Program program = record([&] { y = matmul(tanh(exp(x)), drawn(device, {9, 3}, 7)); });
+    program.compile();
+    std::vector<std::vector<float>> results;
+    std::int64_t submissions = 0;
+    for (int i = 0; i < 4; ++i) {
+      const std::int64_t before = counters_of(*device).submissions;
+      program.replay();
+      submissions = counters_of(*device).submissions - before;
+      results.push_back(y.to_vector<float>());
+      CHECK((results[0] == results.back()));
+    }
+    ::unsetenv("TAPELINE_VULKAN_SUBMIT_MS");
+    return std::pair{submissions, results[0]};
+  };
+  const auto [one, whole] = run("0");
+  const auto [several, parts] = run("0.00001");
+  CHECK(one == 1);
+  CHECK(several >= 3);
+  CHECK((whole == parts));
+  ::setenv("TAPELINE_VULKAN_SUBMIT_MS", "soon", 1);
+  CHECK(error_of([] { open_device("vulkan"); }).find("TAPELINE_VULKAN_SUBMIT_MS=soon") != std::string::npos);
+  ::unsetenv("TAPELINE_VULKAN_SUBMIT_MS");
+}
+
+}  // namespace tapeline
