@@ -20,15 +20,17 @@ class Error : public std::runtime_error {
       : std::runtime_error(fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
-/// A device does not hold what was asked for, in bytes.
+/// A device does not hold what was asked for, in bytes. The text ends with "use a smaller batch", to be gone
+/// on with by whoever knows which.
 class OutOfMemory : public Error {
  public:
-  /// `where`: "cuda:0 (NVIDIA H200)".
-  OutOfMemory(std::string_view where, std::size_t asked, std::size_t free, std::size_t total)
+  /// `where`: "cuda:0 (NVIDIA H200)"; `more`: ", in one piece" or other words on what was asked for.
+  OutOfMemory(std::string_view where, std::size_t asked, std::size_t free, std::size_t total,
+              std::string_view more = "")
       : Error(
-            "{}: out of memory: {:.1f} MiB were asked for, and {:.1f} of {:.1f} MiB are free; use a smaller "
-            "batch",
-            where, mebibytes(asked), mebibytes(free), mebibytes(total)),
+            "{}: out of memory: {:.1f} MiB were asked for{}, and {:.1f} of {:.1f} MiB are free; use a "
+            "smaller batch",
+            where, mebibytes(asked), more, mebibytes(free), mebibytes(total)),
         free(free) {}
   std::size_t free;
 

@@ -111,11 +111,8 @@ std::shared_ptr<MemoryBlock> Memory::allocate(std::size_t bytes) {
 
 void Memory::refuse(std::size_t bytes, std::size_t left) const {
   const std::size_t most = device_->largest_allocation();
-  throw Error(
-      "{}: out of memory: {} bytes were asked for{}; {} of {} are in use, and the driver has {} left; "
-      "use a smaller batch, image or network, or the device 'cpu'",
-      device_->id(), bytes, bytes > most ? fmt::format(", more than the {} of one allocation", most) : "",
-      used_, device_->tensor_heap_bytes(), left);
+  throw OutOfMemory(device_->id(), bytes, left, device_->tensor_heap_bytes(),
+                    bytes > most ? fmt::format(", more than the {} MiB of one allocation", most >> 20) : "");
 }
 
 void Memory::trim() {

@@ -132,7 +132,7 @@ TEST_CASE("bad input: a batch that no memory holds") {
   CAPTURE(outcome.err);
   CHECK(outcome.status == 1);
   CHECK(has(outcome.err, "out of memory"));
-  CHECK(has(outcome.err, "bytes were asked for"));
+  CHECK(has(outcome.err, "MiB were asked for"));
   CHECK(has(outcome.err, "smaller batch"));
   CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
   CHECK(has(run({"bench", "--preset", "captcha", "--device", "vulkan", "--batch", "100000"}).err, "--batch"));
