@@ -3,6 +3,7 @@
 
 #include "backends/cpu/conv2d_depthwise.h"
 #include "backends/cpu/conv2d_gather.h"
+#include "backends/cpu/conv2d_narrow.h"
 #include "backends/cpu/conv2d_winograd.h"
 #include "backends/reference/kernels.h"
 
@@ -11,6 +12,7 @@ namespace tapeline::cpu::TAPELINE_ISA {
 void run(const Conv2dBackwardWeight& k, Context& context) {
   if (k.grad_weight.dtype != DType::f32) return reference::run(k);
   if (is_depthwise(k.geometry)) return depthwise_backward_weight(k, context);
+  if (is_narrow(k.geometry)) return narrow_backward_weight(k, context);
   if (winograd_weight_tile(k.geometry)) return winograd_backward_weight(k, context);
   const Conv2dGeometry& g = k.geometry;
   const std::int64_t out = g.out_channels, group_out = out / g.groups, group_in = g.in_channels / g.groups;

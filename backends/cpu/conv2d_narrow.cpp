@@ -64,33 +64,18 @@ struct Row {
 
 void narrow_forward(const Conv2dForward& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
-  const Window2d& w = g.window;
-  const std::int64_t channels = g.in_channels, out = g.out_channels;
-  const std::int64_t taps = std::int64_t{w.height} * w.width * channels;
-  // What the last output sees, and what the image fills at most.
-  const std::int64_t width =
-      larger((g.out_width - 1) * std::int64_t{w.stride_w} + (w.width - 1) * std::int64_t{w.dilation_w} + 1,
-             std::int64_t{w.pad_left} + g.in_width);
-  const std::int64_t line = width * channels, inside = g.in_width * channels;
-  std::int64_t offsets[128];
-  for (std::int64_t t = 0; t < taps; ++t)
-    offsets[t] =
-        t / channels / w.width * line + t / channels % w.width * w.dilation_w * channels + t % channels;
+  const PaddedRows padded(g);
+  const std::int64_t taps = padded.taps, out = g.out_channels;
+  std::int64_t offsets[kMostTaps];
+  padded.find_offsets(offsets);
 
   const std::int64_t rows = std::int64_t{g.batch} * g.out_height;
   const std::int64_t grain = larger(kTaskWork / 8 / larger(g.out_width * taps * out, 1), 1);
   context.pool.parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
-    float* padded = context.scratch.local_floats(0, w.height * line + kWidth);
+    float* seen = context.scratch.local_floats(0, padded.floats() + kWidth);
     for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t image = row / g.out_height, y0 = row % g.out_height * w.stride_h - w.pad_top;
-      for (std::int64_t i = 0; i < w.height; ++i) {
-        const std::int64_t y = y0 + i * w.dilation_h;
-        zero_floats(padded + i * line, line);
-        if (y >= 0 && y < g.in_height)
-          copy_floats(padded + i * line + w.pad_left * channels,
-                      k.input.data<float>() + (image * g.in_height + y) * inside, inside);
-      }
-      const Row at{k, padded, offsets, taps, w.stride_w * channels};
+      padded.fill(k.input.data<float>(), row, seen);
+      const Row at{k, seen, offsets, taps, padded.step()};
       float* to = k.output.data<float>() + row * g.out_width * out;
       with_activation(
           k.activation, [&](auto f) __attribute__((always_inline)) {
