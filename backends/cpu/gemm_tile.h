@@ -27,8 +27,9 @@ inline constexpr int kTileRows = 6;
 #endif
 inline constexpr int kTileColumns = 2 * kWidth;
 
-inline constexpr int kBlockInner =
-    512;  // most words of k in a block: a panel of B and a tile of A fit the first cache
+/// Most words of k in a block: a tile of A fits the first cache, while the panels of B stream from the
+/// second.
+inline constexpr int kBlockInner = 512;
 inline constexpr int kRowStride =
     kBlockInner + 16;  // an odd number of cache lines, so that rows do not collide
 
