@@ -117,8 +117,9 @@ def measure_all(tools, options, chosen, results):
         if row.work.get("precision", "fp32") != "fp32" and not takes_precision(tools):
             say(f"{row.key}: left out, `tapeline bench` has no --precision")
             continue
-        if not has_device(tools, row.work.get("device", "cpu")):
-            say(f"{row.key}: left out, `tapeline devices` has no usable {row.work['device']}")
+        device = row.work.get("device", "cpu")
+        if device != "cpu" and not has_device(tools, device):
+            say(f"{row.key}: left out, `tapeline devices` has no usable {device}")
             continue
         say(f"{row.key}: {row.title}")
         result = measure(row, tools, options, say)
