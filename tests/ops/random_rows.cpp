@@ -286,6 +286,16 @@ TEST_CASE("random rows: every device agrees with the plain loops") {
   }
 }
 
+TEST_CASE("random rows: what is not right is told of, with the row") {
+  Draw draw(Random(1, 0));
+  Row row = product(draw);
+  CHECK(faults_of(row).empty());
+  row.tolerance = 0;  // f32 is not f64
+  const std::vector<std::string> faults = faults_of(row);
+  REQUIRE(!faults.empty());
+  CHECK(faults[0].starts_with(row.name));
+}
+
 TEST_CASE("random rows: a row that fails is made smaller until it is right") {
   // Fails from 5 columns on, whatever else it is; drawn until there is one.
   const auto fails = [](const Row& row) { return row.inputs[0].shape[1] >= 5; };
