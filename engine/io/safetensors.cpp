@@ -25,14 +25,17 @@ static_assert(std::endian::native == std::endian::little, "tensors are stored as
 namespace {
 
 constexpr std::size_t kPrefix = 8;
-constexpr std::uint64_t kLargestHeader = 100'000'000;  // the format's own limit
+/// The format allows 100 MB; but taken apart, a header may take ten times its size in memory.
+constexpr std::uint64_t kLargestHeader = 8 << 20;
 
 /// The length of the header of a file of `size` bytes that begins with `start`.
 std::size_t header_length(std::span<const std::byte> start, std::uint64_t size, const std::string& file) {
   if (size < kPrefix) throw Error("{}: {} bytes are too few for a safetensors file", file, size);
   std::uint64_t length = 0;
   std::memcpy(&length, start.data(), kPrefix);
-  if (length > kLargestHeader || length > size - kPrefix)
+  if (length > kLargestHeader && length <= size - kPrefix)
+    throw Error("{}: a header of {} bytes; no more than {} are read", file, length, kLargestHeader);
+  if (length > size - kPrefix)
     throw Error("{}: header of {} bytes in a file of {}; not a safetensors file, or cut short", file, length,
                 size);
   return length;
@@ -207,7 +210,8 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
   seal_header(header);
   const std::uint64_t length = header.size();
   if (length > kLargestHeader)
-    throw Error("{}: a header of {} bytes is more than the format allows", path.string(), length);
+    throw Error("{}: a header of {} bytes is more than the {} that are read", path.string(), length,
+                kLargestHeader);
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(header);
