@@ -171,6 +171,7 @@ class Verifier {
     for (std::size_t i = 0; i < ours.size(); ++i) {
       expected_trace_->device().run(ours[i]);
       tested_trace_->device().run(theirs[i]);
+      if (filled_on(ours, i)) continue;
       const std::vector<View> wanted = outputs(ours[i]), found = outputs(theirs[i]);
       const std::string& name = expected_trace_->layer(i);
       auto layer = std::find_if(result_.layers.begin(), result_.layers.end(),
@@ -186,6 +187,14 @@ class Verifier {
     const Tensor wanted = expected_reader_.logits(batch), found = tested_reader_.logits(batch);
     whole_.layer = "the whole, replayed";
     compare(values_of(wanted.view()), values_of(found.view()), "all", wanted.shape(), whole_);
+  }
+
+  // Parts that are put side by side: until the last of them is there, the rest is what was in memory before.
+  static bool filled_on(const std::vector<Kernel>& kernels, std::size_t i) {
+    const auto* part = std::get_if<Copy>(&kernels[i]);
+    const auto* next = i + 1 < kernels.size() ? std::get_if<Copy>(&kernels[i + 1]) : nullptr;
+    return part && next && part->output.storage == next->output.storage &&
+           part->output.offset == next->output.offset;
   }
 
   static std::vector<View> outputs(const Kernel& kernel) {
