@@ -9,9 +9,9 @@
 namespace tapeline::vulkan {
 namespace {
 
-constexpr std::size_t kFewTogether = 4, kMostTogether = 32;              // kernels
-constexpr std::size_t kMostUnderWay = 8;                                 // eager submissions
-constexpr std::uint64_t kPatience = std::uint64_t{120} * 1'000'000'000;  // nanoseconds without an answer
+constexpr std::size_t kFewTogether = 4, kMostTogether = 32;  // kernels
+constexpr std::size_t kMostUnderWay = 8;                     // eager submissions
+constexpr int kPatience = 120;                               // seconds without an answer
 
 }  // namespace
 
@@ -104,8 +104,7 @@ void Queue::submit(const std::shared_ptr<Recording>& recording, bool eager) {
 // Takes a copy: the submission leaves its place.
 void Queue::retire(const Submission& oldest) {
   const Submission done = oldest;
-  check(vkWaitForFences(device_->handle(), 1, &done.fence, VK_TRUE, kPatience), "waiting for",
-        *done.recording);
+  check(wait_for(done.fence), "waiting for", *done.recording);
   under_way_.pop_front();
   vkResetFences(device_->handle(), 1, &done.fence);
   fences_.push_back(done.fence);
@@ -113,6 +112,15 @@ void Queue::retire(const Submission& oldest) {
   if (!done.eager) return;
   keep_pace(std::chrono::duration<double>(now - begin).count(), done.recording->size());
   spare_.push_back(done.recording);
+}
+
+// A second at a time: a program that is stopped for a while, with its machine perhaps, loses one of them.
+VkResult Queue::wait_for(VkFence fence) const {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  VkResult result = VK_TIMEOUT;
+  for (int i = 0; i < kPatience && result == VK_TIMEOUT; ++i)
+    result = vkWaitForFences(device_->handle(), 1, &fence, VK_TRUE, kSecond);
+  return result;
 }
 
 // Seen late, work seems to take longer than it did: then less goes together for a while.

@@ -51,6 +51,7 @@ class Queue {
   };
   void retire(const Submission& done);
   void submit(const std::shared_ptr<Recording>& recording, bool eager);
+  VkResult wait_for(VkFence fence) const;
   void keep_pace(double seconds, std::size_t kernels);
   /// Throws unless it is VK_SUCCESS, and then whenever more is asked.
   void check(VkResult result, std::string_view doing, const Recording& recording);
