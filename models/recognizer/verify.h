@@ -16,8 +16,8 @@ namespace tapeline {
 /// What the two made of one layer, at the element where they are furthest apart.
 struct LayerDifference {
   std::string layer;  // "3-4: Cr3,3,64 Mp2,2", its place and text; layers that one kernel does stand together
-  std::string kernel;  // "conv2d_forward"
-  Shape shape;         // of what that kernel writes
+  std::string kernel = {};  // "conv2d_forward"
+  Shape shape = {};         // of what that kernel writes
   std::int64_t element = 0;
   double expected = 0, found = 0;
   double largest = 0;     // of all values expected of the layer, without sign
@@ -43,7 +43,7 @@ struct Verification {
 struct VerifyOptions {
   int batch = 16;
   int threads = 0;  // that prepare pictures
-  std::function<void(int done, int all)> progress;
+  std::function<void(int done, int all)> progress = {};
 };
 
 /// `expected` and `tested` are one model on two devices; the images of a finite set go through both. Throws
