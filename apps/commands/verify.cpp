@@ -71,7 +71,7 @@ std::vector<DeviceInfo> devices_to_verify(const std::string& names, int threads)
     const std::size_t end = std::min(names.find(',', begin), names.size());
     if (end == begin)
       throw UsageError("verify: --devices takes names with commas between, such as cpu,vulkan:0");
-    devices.push_back({.id = names.substr(begin, end - begin)});
+    devices.emplace_back().id = names.substr(begin, end - begin);
     begin = end + 1;
   }
   return devices;
@@ -179,7 +179,8 @@ int run(const VerifyArguments& arguments) {
 
   std::vector<Verdict> verdicts;
   for (const DeviceInfo& info : devices) {
-    Verdict verdict{.device = info};
+    Verdict verdict;
+    verdict.device = info;
     try {
       const Device device = open_device(info.id, options_of_device);
       verdict.device = device->describe();
