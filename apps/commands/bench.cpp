@@ -34,7 +34,7 @@ int run_loading(const BenchArguments& arguments) {
   choice.network.check();
   const Model model = choice.network.open(open_device("cpu", {.threads = 1}));
   const int threads = choice.device.threads > 0 ? choice.device.threads : available_threads();
-  LoadingWork work(model, {.data = arguments.data}, arguments.augment, choice.batch, threads);
+  LoadingWork work(model, DataChoice::parse(arguments.data), arguments.augment, choice.batch, threads);
   for (int i = 0; i < kWarmUp; ++i) work.run();
   const Stopwatch watch;
   std::int64_t images = 0;

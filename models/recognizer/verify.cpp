@@ -72,30 +72,21 @@ void compare(const std::vector<double>& expected, const std::vector<double>& fou
 /// The program of a reading, as a Recognizer records it, and which layer each of its kernels is for.
 class Traced {
  public:
-  Traced(const Model& model, int batch, int width) : model_(model) {
-    const Network& network = *model.network;
-    images_ = Tensor::zeros(network.device(), {batch, network.spec().height, width, network.spec().channels});
+  Traced(const Model& model, int batch, int width) : model_(model), input_(*model.network, batch, width) {
     Pass pass;
-    if (network.any_width())
-      for (std::size_t i = 0; i < network.geometry().stages.size(); ++i)
-        widths_.push_back(Tensor::zeros(network.device(), {batch}, DType::i32));
-    pass.widths = widths_;
+    pass.widths = input_.widths();
     // Held weakly: what is held by anyone else would be kept apart by the passes over the program.
     std::vector<std::pair<std::string, std::weak_ptr<Storage>>> made;
     pass.watch = [&](const std::string& text, const Tensor& output) {
       made.emplace_back(text, output.view().storage);
     };
     const NoGrad no_tape;
-    program_ = record([&] { logits_ = network.forward(images_, pass); });
+    program_ = record([&] { logits_ = model.network->forward(input_.values(), pass); });
     program_.compile(&weights_);
     name_layers(made);
   }
 
-  void upload(const Batch& batch) {
-    images_.upload(batch.pixels);
-    const auto stages = model_.network->geometry().widths(batch.widths);
-    for (std::size_t stage = 0; stage < widths_.size(); ++stage) widths_[stage].upload(stages[stage]);
-  }
+  void upload(const Batch& batch) const { input_.upload(batch); }
   const std::vector<Kernel>& kernels() const { return program_.kernels(); }
   const std::string& layer(std::size_t kernel) const { return layers_[kernel]; }
   Backend& device() const { return *model_.network->device(); }
@@ -126,8 +117,8 @@ class Traced {
   }
 
   const Model& model_;
-  Tensor images_, logits_;
-  std::vector<Tensor> widths_;
+  BatchInput input_;
+  Tensor logits_;
   FrozenWeights weights_;
   Program program_;
   std::vector<std::string> layers_;  // of each kernel
