@@ -81,9 +81,14 @@ class Traced {
       made.emplace_back(text, output.view().storage);
     };
     const NoGrad no_tape;
-    program_ = record([&] { logits_ = model.network->forward(input_.values(), pass); });
+    std::weak_ptr<Storage> pixels;
+    program_ = record([&] {
+      const Tensor values = input_.values();
+      pixels = values.view().storage;
+      logits_ = model.network->forward(values, pass);
+    });
     program_.compile(&weights_);
-    name_layers(made);
+    name_layers(pixels, made);
   }
 
   void upload(const Batch& batch) const { input_.upload(batch); }
@@ -92,25 +97,36 @@ class Traced {
   Backend& device() const { return *model_.network->device(); }
 
  private:
+  /// The first kernel from `begin` on that writes there.
+  std::vector<Kernel>::const_iterator writer(const std::weak_ptr<Storage>& there, std::size_t begin) const {
+    const std::shared_ptr<Storage> output = there.lock();
+    return std::find_if(
+        kernels().begin() + static_cast<std::ptrdiff_t>(begin), kernels().end(), [&](const Kernel& k) {
+          bool writes = false;
+          visit_views(
+              k, [](const View&) {}, [&](const View& view) { writes |= view.storage == output; });
+          return output && writes;
+        });
+  }
+
   // A kernel is for the first layer that is finished by it or by one after it. A layer that no kernel
   // finishes was joined with the next.
-  void name_layers(const std::vector<std::pair<std::string, std::weak_ptr<Storage>>>& made) {
+  void name_layers(const std::weak_ptr<Storage>& pixels,
+                   const std::vector<std::pair<std::string, std::weak_ptr<Storage>>>& made) {
     layers_.resize(kernels().size());
     std::size_t kernel = 0, first = 0;
+    const auto name_until = [&](std::vector<Kernel>::const_iterator finished, const std::string& text) {
+      for (; kernel <= static_cast<std::size_t>(finished - kernels().begin()); ++kernel)
+        layers_[kernel] = text;
+    };
+    if (const auto finished = writer(pixels, kernel); finished != kernels().end())
+      name_until(finished, "the pixels");
     for (std::size_t i = 0; i < made.size(); ++i) {
-      const std::shared_ptr<Storage> output = made[i].second.lock();
-      const auto finished = std::find_if(
-          kernels().begin() + static_cast<std::ptrdiff_t>(kernel), kernels().end(), [&](const Kernel& k) {
-            bool writes = false;
-            visit_views(
-                k, [](const View&) {}, [&](const View& view) { writes |= view.storage == output; });
-            return output && writes;
-          });
+      const auto finished = writer(made[i].second, kernel);
       if (finished == kernels().end()) continue;
       std::string text = i > first ? fmt::format("{}-{}:", first + 1, i + 1) : fmt::format("{}:", i + 1);
       for (std::size_t part = first; part <= i; ++part) text += " " + made[part].first;
-      for (; kernel <= static_cast<std::size_t>(finished - kernels().begin()); ++kernel)
-        layers_[kernel] = text;
+      name_until(finished, text);
       first = i + 1;
     }
     for (; kernel < kernels().size(); ++kernel) layers_[kernel] = "the end of the network";
