@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 
 INSTRUCTION_SETS = ["avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"]
@@ -27,9 +28,10 @@ def describe(program, threads):
 
 
 def version(program):
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return f"{done.stdout.strip()} {commit.stdout.strip()}".strip()
+    said = [subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()]
+    if shutil.which("git"):
+        said.append(subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip())
+    return " ".join(filter(None, said))
 
 
 def peaks(program, threads, tries=3):
