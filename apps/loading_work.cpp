@@ -2,21 +2,14 @@
 
 #include "engine/error.h"
 #include "models/data/cached_dataset.h"
-#include "models/recognizer/recognizer.h"
+#include "models/training/loader_options.h"
 
 namespace tapeline {
 
 LoadingWork::LoadingWork(const Model& model, const DataChoice& data, const std::string& augment, int batch,
                          int threads) {
   const DatasetPtr dataset = keep_decoded(data.open());
-  LoaderOptions options;
-  options.labels = LabelRules{model.charset, [&model](int width) { return model.frames(width); }};
-  options.order.batch_size = batch;
-  options.order.group_widths = model.network->any_width();
-  options.preprocess = model.preprocess;
-  options.augment = parse_augment(augment);
-  if (model.network->any_width()) options.width_multiple = Recognizer(model).width_multiple();
-  options.threads = threads;
+  LoaderOptions options = loader_options(model, batch, augment, /*seed=*/0, threads);
   DataReport report = check_dataset(*dataset, model.preprocess, options.labels, {.threads = threads});
   loader_.emplace(dataset, std::move(report), std::move(options));
 }

@@ -11,6 +11,7 @@
 #include "engine/optim/schedule.h"
 #include "models/data/cached_dataset.h"
 #include "models/data/loader.h"
+#include "models/training/loader_options.h"
 #include "models/training/loss_scale.h"
 #include "models/training/snapshot.h"
 #include "models/training/train_log.h"
@@ -209,19 +210,11 @@ class Trainer {
   void open_loader() {
     training_ = keep_decoded(options_.training);
     if (options_.validation) validation_ = keep_decoded(options_.validation);
-    LoaderOptions& loading = loading_;
-    loading.labels = LabelRules{model_.charset, [this](int width) { return model_.frames(width); }};
-    report_ = check_dataset(*training_, model_.preprocess, loading.labels,
+    loading_ =
+        loader_options(model_, options_.batch, options_.augment, options_.seed, options_.loader_threads);
+    report_ = check_dataset(*training_, model_.preprocess, loading_.labels,
                             {options_.strict, options_.loader_threads});
     problems_ = report_.problems;
-    loading.order.batch_size = options_.batch;
-    loading.order.seed = options_.seed;
-    loading.order.group_widths = model_.network->any_width();
-    loading.preprocess = model_.preprocess;
-    loading.augment = parse_augment(options_.augment);
-    loading.width_multiple = recognizer_->width_multiple();
-    if (!model_.network->any_width()) loading.width_multiple = 1;
-    loading.threads = options_.loader_threads;
     start_loader();
     first_step_ = state_.step;
     watch_ = Stopwatch();
