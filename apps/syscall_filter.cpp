@@ -5,7 +5,9 @@
 
 #include "apps/syscall_filter.h"
 
-#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+// The sanitizers make calls of their own, which a filter would end.
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 
 #include <linux/audit.h>
 #include <linux/filter.h>

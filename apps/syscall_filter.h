@@ -2,7 +2,7 @@
 
 namespace tapeline {
 
-/// Whether allow_only_memory_calls() is there, on this system and processor.
+/// Whether allow_only_memory_calls() is there, on this system and processor, and not in a sanitized build.
 bool has_syscall_filter();
 
 /// From here on this process may ask the system for memory of its own that is not code, give it back, and
