@@ -37,7 +37,6 @@ struct Context {
   int multiprocessors = 1;
   std::size_t shared_limit = std::size_t{48} << 10;  // bytes of shared memory that a block may have
   bool cooperative = false;                          // launches whose blocks wait for each other
-  bool tensor_cores = false;                         // compute capability 8.0 and more
 
   template <typename T>
   T* scratch(std::int64_t count) {
