@@ -35,6 +35,7 @@ program=$build/tests/fuzz/fuzzer
 
 mkdir -p "$folder"/{found,logs} "${targets[@]/#/$folder/corpus/}"
 fuzzing='' stopped=no
+trap 'rm -f "$folder/logs/times.$$"' EXIT
 trap 'stopped=yes; [ -z "$fuzzing" ] || kill -TERM "$fuzzing" 2>/dev/null || true' INT TERM
 
 total() { # TARGET: "EXECUTIONS SECONDS" of all runs
@@ -43,8 +44,8 @@ total() { # TARGET: "EXECUTIONS SECONDS" of all runs
 
 used=0
 processor_seconds() { # sets `used`: what the children that have ended took
-  times >"$folder/logs/times"
-  used=$(awk -F '[ms ]+' 'NR == 2 { print int($1 * 60 + $2 + $3 * 60 + $4 + .5) }' "$folder/logs/times")
+  times >"$folder/logs/times.$$"
+  used=$(awk -F '[ms ]+' 'NR == 2 { print int($1 * 60 + $2 + $3 * 60 + $4 + .5) }' "$folder/logs/times.$$")
 }
 
 fuzz() { # TARGET SECONDS: one turn; its executions and processor seconds are added to the total
