@@ -53,9 +53,10 @@ std::vector<float> preprocess(const Image& image, const Preprocess& options) {
   const auto row = static_cast<std::size_t>(options.output_width(image.width, std::max(image.height, 1))) *
                    options.channels;
   std::vector<std::uint8_t> bytes(row * options.height);
-  const auto [offset, factor] = preprocess(image, options, bytes.data(), row);
+  const auto scale = preprocess(image, options, bytes.data(), row);
   std::vector<float> values(bytes.size());
-  std::ranges::transform(bytes, values.begin(), [&](std::uint8_t byte) { return (byte - offset) * factor; });
+  std::ranges::transform(bytes, values.begin(),
+                         [&](std::uint8_t byte) { return (byte - scale.offset) * scale.factor; });
   return values;
 }
 
