@@ -46,6 +46,13 @@ void replace_storage(View& view, const View& by) {
   view.offset = by.offset;
 }
 
+View empty_like(const View& view) {
+  auto storage = std::make_shared<Storage>();
+  storage->backend = view.storage->backend;
+  storage->bytes = view.bytes();
+  return {storage, 0, view.dtype, view.shape};
+}
+
 /// Finds kernels that have what another one reads to themselves, as the list is before any change.
 class Pairs {
  public:
@@ -222,6 +229,33 @@ void fuse_pooling(std::vector<Kernel>& kernels, const std::unordered_set<const S
     pairs.drop(pool_back->second);
   }
   pairs.erase_dropped();
+}
+
+void derive_behind_pooling(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept) {
+  Pairs pairs(kernels, kept);
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    const auto* derive = std::get_if<ActivationBackward>(&kernels[i]);
+    if (!derive || !pairs.between(derive->grad_output, 1) || pairs.first_use(derive->grad_input) != i)
+      continue;
+    const std::size_t spread_by = pairs.last_write(derive->grad_output);
+    auto* spread = std::get_if<MaxPool2dBackward>(&kernels[spread_by]);
+    if (!spread || !same_place(spread->grad_input, derive->grad_output)) continue;
+    const std::size_t chosen_by = pairs.last_write(spread->choice);
+    const auto* pool = std::get_if<MaxPool2dForward>(&kernels[chosen_by]);
+    if (!pool || !same_place(pool->choice, spread->choice) || !same_place(pool->input, derive->output))
+      continue;
+
+    const bool apart =
+        pool->window.stride_h >= pool->window.height && pool->window.stride_w >= pool->window.width;
+    const bool untouched = of_program(pool->output) && pairs.first_use(pool->output) == chosen_by &&
+                           pairs.last_write(pool->output) == chosen_by &&
+                           pairs.last_write(pool->input) < chosen_by;
+    if (!apart || !untouched) continue;
+    const View derived = empty_like(spread->grad_output);
+    const MaxPool2dBackward spread_last{spread->choice, derived, derive->grad_input, spread->window};
+    kernels[spread_by] = ActivationBackward{pool->output, spread->grad_output, derived, derive->activation};
+    kernels[i] = spread_last;
+  }
 }
 
 void fold_batch_norm(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept,

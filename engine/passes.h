@@ -27,6 +27,12 @@ void fuse_activations(std::vector<Kernel>& kernels, const std::unordered_set<con
 /// do not overlap and nobody else reads what lies between: that is then neither written nor kept.
 void fuse_pooling(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept);
 
+/// Takes the derivative of an activation behind the max pooling that follows it, where the windows do not
+/// overlap: the values that won are what the pooling gave, so that the gradient is multiplied before it is
+/// spread over the windows, on a quarter of the elements for 2x2, and what went into the pooling need not be
+/// kept.
+void derive_behind_pooling(std::vector<Kernel>& kernels, const std::unordered_set<const Storage*>& kept);
+
 /// Gives a BatchNormInference, its activation included, to the convolution or product right before it, as
 /// another weight and bias (FrozenWeights::fold), where nobody else reads what lies between the two. Where
 /// the normalisation has widths, a MaskColumns takes its place. Only f32, and only weights and statistics

@@ -63,6 +63,7 @@ void Program::compile(FrozenWeights* weights) {
   drop_dead_work(kernels_, kept);
   fuse_activations(kernels_, kept);
   if (device->fuses_pooling()) fuse_pooling(kernels_, kept);
+  derive_behind_pooling(kernels_, kept);
   if (weights) fold_batch_norm(kernels_, kept, *weights);
   const MemoryPlan plan = plan_memory(kernels_, kept);
   arena_bytes_ = plan.arena_bytes;
