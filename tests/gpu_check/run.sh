@@ -92,6 +92,8 @@ if wanted speed; then
   for device in $gpus; do
     say "## Speed of $device" ''
     "$python" tests/gpu_check/measure.py "$device" --rows "$rows" 2>&1 | tee -a "$report" || failures=$((failures + 1))
+    say ''
+    "$python" tests/gpu_check/floors.py "$device" 2>&1 | tee -a "$report" || failures=$((failures + 1))
     say '' "Kernel by kernel, one training step of crnn-body at batch 512:" '' '```' \
       "$("$program" profile --preset crnn-body --charset 0123456789abcdefghijklmnopqrstuvwxyz --mode train --batch 512 --device "$device" 2>&1 | head -n 60)" '```' ''
   done
