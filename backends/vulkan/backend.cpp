@@ -104,6 +104,7 @@ class VulkanBackend final : public Backend, public CountsWork {
  public:
   explicit VulkanBackend(std::shared_ptr<LogicalDevice> device)
       : device_(std::move(device)),
+        variants_(Variants::of_environment()),
         memory_(std::make_shared<Memory>(device_)),
         pipelines_(std::make_shared<Pipelines>(device_)),
         queue_(std::make_shared<Queue>(device_, pipelines_)),
@@ -156,21 +157,21 @@ class VulkanBackend final : public Backend, public CountsWork {
   }
 
   void run(const Kernel& kernel) override {
-    Plan plan(*device_, memory_);
+    Plan plan(*device_, memory_, variants_);
     plan.add(kernel);
     for (const Dispatch& dispatch : plan.dispatches()) queue_->open().add(dispatch);
     queue_->added();
   }
 
   std::unique_ptr<Executable> compile(std::vector<Kernel> kernels) override {
-    Plan plan(*device_, memory_);
+    Plan plan(*device_, memory_, variants_);
     for (const Kernel& kernel : kernels) plan.add(kernel);
     return std::make_unique<VulkanProgram>(queue_, std::move(kernels), std::move(plan), device_, pipelines_);
   }
 
   /// The shaders, where they are called otherwise than the kernel.
   std::string algorithm(const Kernel& kernel) const override {
-    Plan plan(*device_, memory_);
+    Plan plan(*device_, memory_, variants_);
     plan.add(kernel);
     std::vector<std::string_view> names;
     for (const Dispatch& dispatch : plan.dispatches())
@@ -214,6 +215,7 @@ class VulkanBackend final : public Backend, public CountsWork {
   }
 
   const std::shared_ptr<LogicalDevice> device_;
+  const Variants variants_;
   const std::shared_ptr<Memory> memory_;
   const std::shared_ptr<Pipelines> pipelines_;
   const std::shared_ptr<Queue> queue_;

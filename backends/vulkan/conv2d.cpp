@@ -1,6 +1,6 @@
-// Convolutions without groups go to one of two tiled shaders: `lanes` on drivers on the processor, `shared`
-// on GPUs. They sum every element in the same order, as the plain ones do that take groups, so whichever is
-// chosen, the bits are the same.
+// Convolutions without groups go to one of two tiled shaders (variants.h): `lanes` on drivers on the
+// processor, `shared` on GPUs. They sum every element in the same order, as the plain ones do that take
+// groups, so whichever is chosen, the bits are the same.
 
 #include "backends/vulkan/conv2d.h"
 
@@ -77,6 +77,10 @@ bool in_fours(std::int64_t channels) { return channels % 4 == 0; }
 
 std::uint32_t divide(std::uint32_t things, std::uint32_t each) { return (things + each - 1) / each; }
 
+Task task_of(Family family, const Conv2dGeometry& g) {
+  return {family, std::int64_t{g.window.height} * g.window.width * g.in_channels, g.out_channels};
+}
+
 /// A workgroup of `lanes` invocations computes `rows` by `fours` * 4 * lanes elements.
 struct LanesTile {
   std::uint32_t lanes, fours, blocks;
@@ -112,10 +116,10 @@ void dispatch_lanes(const Conv2dGeometry& g, bool backward, const Place& input, 
 }
 
 void dispatch_shared(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
-                     const Place& output, const ProductEnd& end, Push push, Plan& plan) {
+                     const Place& output, const ProductEnd& end, Push push, bool low, Plan& plan) {
   constexpr std::uint64_t kEnough = 256;  // workgroups, of which a GPU runs many at a time
   const std::uint32_t blocks = divide(narrow(g.out_channels), 64);
-  const std::uint32_t tall = std::uint64_t{divide(positions_of(g), 64)} * blocks < kEnough ? 4 : 8;
+  const std::uint32_t tall = low || std::uint64_t{divide(positions_of(g), 64)} * blocks < kEnough ? 4 : 8;
   plan.dispatch(kShared, {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)}, push,
                 {std::uint64_t{divide(positions_of(g), tall * 8)} * blocks, 64},
                 {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
@@ -128,8 +132,10 @@ void dispatch_tiles(const Conv2dGeometry& g, bool backward, const Place& input, 
   push.slope = end.activation.slope;
   const bool lanes =
       plan.lanes_fit(input, in_fours(g.in_channels)) && plan.lanes_fit(weight, in_fours(g.out_channels));
-  const auto dispatch = lanes ? dispatch_lanes : dispatch_shared;
-  dispatch(g, backward, input, weight, output, end, push, plan);
+  const Variant chosen = plan.choose(task_of(Family::product, g),
+                                     {{Variant::lanes, lanes}, {Variant::shared}, {Variant::shared_32}});
+  if (chosen == Variant::lanes) return dispatch_lanes(g, backward, input, weight, output, end, push, plan);
+  dispatch_shared(g, backward, input, weight, output, end, push, chosen == Variant::shared_32, plan);
 }
 
 // Slabs of positions for the gradient in the weight: few where there are many weights, since each slab holds
@@ -189,7 +195,9 @@ void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place&
   const Place bias = direct ? grad_bias : Place{};
   const bool input_fours = in_fours(push.in_pitch | inputs),
              output_fours = in_fours(push.out_pitch | outputs);
-  if (plan.lanes_fit(input, input_fours) && plan.lanes_fit(grad_output, output_fours)) {
+  const bool lanes = plan.lanes_fit(input, input_fours) && plan.lanes_fit(grad_output, output_fours);
+  if (plan.choose(task_of(Family::weight_gradient, g), {{Variant::lanes, lanes}, {Variant::shared}}) ==
+      Variant::lanes) {
     const LanesTile tile = lanes_tile(plan, g.out_channels);
     const std::uint32_t eights = inputs >= 16 ? 2 : 1;
     plan.dispatch(kLanesWeight,

@@ -43,7 +43,9 @@ void plan(const Copy& k, Plan& plan) {
 
 void plan_turn(const Place& from, const Place& to, std::int64_t count, std::int64_t rows,
                std::int64_t columns, Plan& plan) {
-  if (rows % 4 == 0 && columns % 4 == 0 && plan.lanes_fit(from, true)) {
+  const bool lanes = rows % 4 == 0 && columns % 4 == 0 && plan.lanes_fit(from, true);
+  if (plan.choose({Family::turn, rows, columns}, {{Variant::lanes, lanes}, {Variant::shared}}) ==
+      Variant::lanes) {
     plan.dispatch(kTurnLanes, {texels(from, true), out(to)},
                   TurnPush{narrow(count), narrow(rows / 4), narrow(columns / 4)},
                   one_each(count * rows * columns / 16));

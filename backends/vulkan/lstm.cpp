@@ -123,7 +123,9 @@ void plan(const LstmForward& k, Plan& plan) {
   count_of(k.gates_in), count_of(k.w_hh);
   const Work work = work_of(k.geometry, plan);
   const Place gates_in = place_of(k.gates_in), w_hh = place_of(k.w_hh);
-  if (work.hidden % 4 != 0 || !plan.lanes_fit(gates_in, true) || !plan.lanes_fit(w_hh, true)) {
+  const bool lanes = work.hidden % 4 == 0 && plan.lanes_fit(gates_in, true) && plan.lanes_fit(w_hh, true);
+  if (plan.choose({Family::lstm_forward, work.hidden, work.hidden},
+                  {{Variant::lanes, lanes}, {Variant::shared}}) != Variant::lanes) {
     plan.dispatch(kForward, {in(gates_in), in(w_hh), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
                   work.push, work.grid, {work.together, work.hidden, bool(k.frames), bool(k.gates)});
     return;
@@ -140,7 +142,9 @@ void plan(const LstmBackward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.grad_gates_in), count_of(k.w_hh);
   const Work work = work_of(k.geometry, plan);
-  const bool lanes = plan.lanes_fit(place_of(k.w_hh), true);
+  const bool lanes = plan.choose({Family::lstm_backward, work.hidden, work.hidden},
+                                 {{Variant::lanes, plan.lanes_fit(place_of(k.w_hh), true)},
+                                  {Variant::shared}}) == Variant::lanes;
   plan.dispatch(lanes ? kBackwardLanes : kBackward,
                 {lanes ? texels(place_of(k.w_hh), true) : in(k.w_hh), in(k.frames), in(k.gates), in(k.cells),
                  in(k.grad_output), out(k.grad_gates_in)},

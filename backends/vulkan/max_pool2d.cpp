@@ -23,13 +23,19 @@ Push push_of(std::uint32_t count, const Shape& input, const Shape& output, const
       w.height, w.width,          w.stride_h,       w.stride_w,       w.pad_top,         w.pad_left};
 }
 
+bool take_lanes(const Shape& shape, bool fit, const Plan& plan) {
+  return plan.choose({Family::max_pool2d, shape[3], shape[3]}, {{Variant::lanes, fit}, {Variant::shared}}) ==
+         Variant::lanes;
+}
+
 }  // namespace
 
 void plan(const MaxPool2dForward& k, Plan& plan) {
   require_f32(k.output);
   count_of(k.input);
   const Place input = place_of(k.input);
-  const bool lanes = k.input.shape[3] % 4 == 0 && plan.lanes_fit(input, true);
+  const bool lanes =
+      take_lanes(k.input.shape, k.input.shape[3] % 4 == 0 && plan.lanes_fit(input, true), plan);
   plan.dispatch(lanes ? kLanes : kForward,
                 {lanes ? texels(input, true) : in(input), in(k.widths), out(k.output), both(k.choice)},
                 push_of(count_of(k.output), k.input.shape, k.output.shape, k.window),
@@ -40,7 +46,8 @@ void plan(const MaxPool2dBackward& k, Plan& plan) {
   require_f32(k.grad_input);
   const Push push = push_of(count_of(k.grad_input), k.grad_input.shape, k.grad_output.shape, k.window);
   const Place grad_output = place_of(k.grad_output);
-  if (k.grad_input.shape[3] % 4 == 0 && grad_output.bytes > 0 && plan.lanes_fit(grad_output, true))
+  const bool fit = k.grad_input.shape[3] % 4 == 0 && grad_output.bytes > 0;
+  if (take_lanes(k.grad_input.shape, fit && plan.lanes_fit(grad_output, true), plan))
     plan.dispatch(kBackwardLanes, {texels(grad_output, true), in(k.choice), out(k.grad_input)}, push,
                   one_each(k.grad_input.elements() / 4),
                   {narrow(k.window.stride_h), narrow(k.window.stride_w)});

@@ -1,7 +1,6 @@
 #include "backends/vulkan/plan.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 
 #include "backends/vulkan/kernels.h"
@@ -38,8 +37,6 @@ void Plan::add_whole(const Kernel& kernel) {
 }
 
 bool Plan::lanes_fit(const Place& place, bool fours) const {
-  const char* tiles = std::getenv("TAPELINE_VULKAN_TILES");
-  if (tiles && std::strcmp(tiles, "shared") == 0) return false;
   return device_.is_cpu() && device_.physical().shuffle_lanes >= 4 &&
          place.bytes / (fours ? 16 : 4) <= device_.limits().maxTexelBufferElements;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "backends/vulkan/memory.h"
+#include "backends/vulkan/variants.h"
 #include "engine/kernels/kernel.h"
 
 namespace tapeline::vulkan {
@@ -67,8 +68,8 @@ struct Dispatch {
 
 class Plan {
  public:
-  Plan(const LogicalDevice& device, std::shared_ptr<Memory> memory)
-      : device_(device), memory_(std::move(memory)) {}
+  Plan(const LogicalDevice& device, std::shared_ptr<Memory> memory, const Variants& variants)
+      : device_(device), memory_(std::move(memory)), variants_(variants) {}
 
   /// Appends the dispatches of one kernel, a few images at a time where its operands exceed what shaders
   /// reach. Throws Error, naming device, kernel and shapes, where the device cannot do it.
@@ -81,8 +82,10 @@ class Plan {
   // For the kernels.
 
   const LogicalDevice& device() const { return device_; }
-  /// Whether a shader for drivers on the processor, which shuffles and reads this operand as texels, can be
-  /// taken.
+  Variant choose(const Task& task, std::initializer_list<Candidate> candidates) const {
+    return variants_.choose(task, candidates);
+  }
+  /// Whether Variant::lanes, which shuffles and reads this operand as texels, fits.
   bool lanes_fit(const Place& place, bool fours) const;
   /// Memory for this kernel's own use, uninitialised. The kernels of a plan share it one after the other.
   Place scratch(std::size_t bytes);
@@ -104,6 +107,7 @@ class Plan {
 
   const LogicalDevice& device_;
   std::shared_ptr<Memory> memory_;
+  const Variants& variants_;
   std::string_view kernel_;
   std::vector<Dispatch> dispatches_;
   std::vector<std::shared_ptr<Block>> scratch_blocks_;
