@@ -102,7 +102,7 @@ constexpr Kind kCuda = {"cuda", "NVIDIA GPUs", nullptr, nullptr, nullptr};
 
 #ifdef TAPELINE_VULKAN
 BackendPtr open_vulkan_device(std::string_view id, const DeviceOptions& options) {
-  return in_fp32(open_vulkan(id), options);
+  return open_vulkan(id, options.precision);
 }
 
 // Where the processor only plays a GPU, "auto" had better take the processor itself.

@@ -100,6 +100,13 @@ class VulkanProgram final : public Executable {
   std::vector<std::shared_ptr<Recording>> recordings_;
 };
 
+DeviceInfo info_of(const PhysicalDevice& device) {
+  return {.id = device.id,
+          .name = device.name + ", " + device.about,
+          .memory = device.memory,
+          .precisions = device.precisions()};
+}
+
 class VulkanBackend final : public Backend, public CountsWork {
  public:
   explicit VulkanBackend(std::shared_ptr<LogicalDevice> device)
@@ -110,10 +117,8 @@ class VulkanBackend final : public Backend, public CountsWork {
         queue_(std::make_shared<Queue>(device_, pipelines_)),
         staging_(device_, kStagingBytes, device_->staging_memory(), true) {}
 
-  DeviceInfo describe() const override {
-    const PhysicalDevice& physical = device_->physical();
-    return {.id = physical.id, .name = physical.name + ", " + physical.about, .memory = physical.memory};
-  }
+  DeviceInfo describe() const override { return info_of(device_->physical()); }
+  Precision precision() const override { return device_->precision(); }
 
   std::shared_ptr<Block> allocate(std::size_t bytes) override {
     try {
@@ -228,10 +233,6 @@ constexpr const char* kNoDevice =
 
 bool is_gpu(const PhysicalDevice& device) { return device.type != VK_PHYSICAL_DEVICE_TYPE_CPU; }
 
-DeviceInfo info_of(const PhysicalDevice& device) {
-  return {.id = device.id, .name = device.name + ", " + device.about, .memory = device.memory};
-}
-
 std::string device_lines(const std::vector<PhysicalDevice>& devices) {
   std::string text;
   for (const PhysicalDevice& device : devices)
@@ -286,7 +287,7 @@ std::vector<VulkanEntry> list_vulkan() {
   return entries;
 }
 
-std::shared_ptr<Backend> open_vulkan(std::string_view id) {
+std::shared_ptr<Backend> open_vulkan(std::string_view id, Precision precision) {
   const auto instance = vulkan::Instance::open();
   const auto devices = vulkan::list_devices(*instance);
   const std::size_t colon = id.find(':');
@@ -295,7 +296,8 @@ std::shared_ptr<Backend> open_vulkan(std::string_view id) {
       vulkan::choose(devices, colon == std::string_view::npos ? "" : id.substr(colon + 1));
   if (!chosen.reason.empty())
     throw Error("device '{}', {}, cannot be used: {}", chosen.id, chosen.name, chosen.reason);
-  return std::make_shared<vulkan::VulkanBackend>(std::make_shared<vulkan::LogicalDevice>(instance, chosen));
+  return std::make_shared<vulkan::VulkanBackend>(
+      std::make_shared<vulkan::LogicalDevice>(instance, chosen, precision));
 }
 
 std::vector<std::string> take_vulkan_messages() { return vulkan::Instance::open()->take_messages(); }

@@ -23,8 +23,9 @@ struct VulkanEntry {
 std::vector<VulkanEntry> list_vulkan();
 
 /// Opens "vulkan" (the first GPU, or the first device where there is none), "vulkan:1", or "vulkan:NAME", any
-/// part of the name of a device. Throws Error, listing what there is, on any other.
-std::shared_ptr<Backend> open_vulkan(std::string_view id);
+/// part of the name of a device. Throws Error on any other, listing what there is, and on a precision that
+/// the device does not compute in.
+std::shared_ptr<Backend> open_vulkan(std::string_view id, Precision precision = Precision::fp32);
 
 /// What the validation layer has said since the last call; always nothing unless TAPELINE_VULKAN_VALIDATION=1
 /// and a device is open.

@@ -65,7 +65,25 @@ std::uint32_t shuffle_lanes_of(VkPhysicalDevice device) {
   return can ? subgroup.subgroupSize : 0;
 }
 
-std::string describe_features(VkPhysicalDevice device, std::uint32_t api,
+/// What fp16 takes, as a driver offers it or is asked for it.
+struct HalfFeatures {
+  VkPhysicalDevice16BitStorageFeatures storage{.sType =
+                                                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+  VkPhysicalDeviceShaderFloat16Int8Features arithmetic{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &storage};
+};
+
+bool has_fp16(VkPhysicalDevice device, std::uint32_t api,
+              const std::vector<VkExtensionProperties>& extensions) {
+  if (api < VK_API_VERSION_1_2 && !has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) return false;
+  HalfFeatures half;
+  VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                     .pNext = &half.arithmetic};
+  vkGetPhysicalDeviceFeatures2(device, &features);
+  return half.arithmetic.shaderFloat16 && half.storage.storageBuffer16BitAccess;
+}
+
+std::string describe_features(VkPhysicalDevice device, std::uint32_t api, bool fp16,
                               const std::vector<VkExtensionProperties>& extensions) {
   VkPhysicalDeviceSubgroupProperties subgroup{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
   VkPhysicalDeviceDriverProperties driver{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
@@ -79,18 +97,11 @@ std::string describe_features(VkPhysicalDevice device, std::uint32_t api,
     properties.pNext = &subgroup;
   vkGetPhysicalDeviceProperties2(device, &properties);
 
-  VkPhysicalDeviceShaderFloat16Int8Features half{
-      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
-  VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-  if (api >= VK_API_VERSION_1_2 || has(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
-    features.pNext = &half;
-  vkGetPhysicalDeviceFeatures2(device, &features);
-
   std::string text;
   if (knows_driver) text = fmt::format("{} {}, ", driver.driverName, driver.driverInfo);
   return text + fmt::format("Vulkan {}.{}, subgroups of {}, {} fp16, {} cooperative matrices",
                             VK_API_VERSION_MAJOR(api), VK_API_VERSION_MINOR(api), subgroup.subgroupSize,
-                            half.shaderFloat16 ? "with" : "no",
+                            fp16 ? "with" : "no",
                             has(extensions, "VK_KHR_cooperative_matrix") ? "with" : "no");
 }
 
@@ -126,7 +137,9 @@ PhysicalDevice examine(VkPhysicalDevice handle, std::size_t index) {
   } else {
     device.queue_family = *family;
     device.shuffle_lanes = shuffle_lanes_of(handle);
-    device.about += ", " + describe_features(handle, properties.apiVersion, extensions_of(handle));
+    const auto extensions = extensions_of(handle);
+    device.fp16 = has_fp16(handle, properties.apiVersion, extensions);
+    device.about += ", " + describe_features(handle, properties.apiVersion, device.fp16, extensions);
   }
   return device;
 }
@@ -139,8 +152,16 @@ std::vector<PhysicalDevice> list_devices(const Instance& instance) {
   return devices;
 }
 
-LogicalDevice::LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice physical)
-    : instance_(std::move(instance)), physical_(std::move(physical)) {
+std::vector<Precision> PhysicalDevice::precisions() const {
+  if (fp16) return {Precision::fp32, Precision::fp16};
+  return {Precision::fp32};
+}
+
+LogicalDevice::LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice physical, Precision precision)
+    : instance_(std::move(instance)), physical_(std::move(physical)), precision_(precision) {
+  if (const auto all = physical_.precisions(); std::find(all.begin(), all.end(), precision) == all.end())
+    throw Error("{} ({}) does not compute in {}; choose --precision {}, or another --device", id(),
+                physical_.name, tapeline::name_of(precision), physical_.fp16 ? "fp32 or fp16" : "fp32");
   const float priority = 1;
   const VkDeviceQueueCreateInfo queue{.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                       .pNext = nullptr,
@@ -155,7 +176,14 @@ LogicalDevice::LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice 
   if (has(offered, kPortability)) extensions.push_back(kPortability);
   tells_budget_ = has(offered, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (tells_budget_) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  HalfFeatures half;
+  if (physical_.fp16) {
+    half.arithmetic.shaderFloat16 = half.storage.storageBuffer16BitAccess = VK_TRUE;
+    constexpr const char* kHalf = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;  // a part of Vulkan since 1.2
+    if (has(offered, kHalf)) extensions.push_back(kHalf);
+  }
   VkDeviceCreateInfo info{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
+  if (physical_.fp16) info.pNext = &half.arithmetic;
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());

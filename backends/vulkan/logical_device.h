@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/vulkan/instance.h"
+#include "engine/precision.h"
 
 namespace tapeline::vulkan {
 
@@ -21,6 +22,10 @@ struct PhysicalDevice {
   std::size_t memory = 0;  // bytes of the largest heap that is the device's own
   std::uint32_t queue_family = 0;
   std::uint32_t shuffle_lanes = 0;  // of a subgroup that can shuffle and vote; 0 where it cannot
+  bool fp16 = false;                // computes with 16-bit floats, and has buffers of them
+
+  /// That it can be opened with.
+  std::vector<Precision> precisions() const;
 };
 
 /// All that the driver lists, usable or not.
@@ -29,7 +34,9 @@ std::vector<PhysicalDevice> list_devices(const Instance& instance);
 /// An open device with one queue for computing and copying.
 class LogicalDevice {
  public:
-  LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice physical);
+  /// Throws Error, naming the device, where it does not compute in the precision.
+  LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice physical,
+                Precision precision = Precision::fp32);
   ~LogicalDevice();
   LogicalDevice(const LogicalDevice&) = delete;
   LogicalDevice& operator=(const LogicalDevice&) = delete;
@@ -37,6 +44,7 @@ class LogicalDevice {
   VkDevice handle() const { return handle_; }
   VkQueue queue() const { return queue_; }
   const PhysicalDevice& physical() const { return physical_; }
+  Precision precision() const { return precision_; }
   const std::string& id() const { return physical_.id; }
   const VkPhysicalDeviceLimits& limits() const { return physical_.limits; }
   Instance& instance() const { return *instance_; }
@@ -66,6 +74,7 @@ class LogicalDevice {
 
   std::shared_ptr<Instance> instance_;
   PhysicalDevice physical_;
+  Precision precision_;
   VkDevice handle_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   std::uint32_t tensor_memory_ = 0, staging_memory_ = 0, tensor_heap_ = 0;
