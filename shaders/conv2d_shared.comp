@@ -6,6 +6,8 @@
 // invocation kTall by 8 in registers. Eight input channels at a time are brought to shared memory. See
 // conv2d_lanes.comp for what it serves; the order of each element's sum is the same.
 
+#include "factors.glsl"
+
 #include "activation.glsl"
 #include "conv2d.glsl"
 #include "conv2d_end.glsl"
@@ -19,8 +21,8 @@ layout(binding = 1) readonly buffer Weight { float weight[]; };
 layout(binding = 1) readonly buffer WeightFours { vec4 weight_fours[]; };
 
 const uint kThreads = 64u, kRows = kTall * 8u, kColumns = 16u, kDeep = 8u;  // columns in fours
-shared float a[kDeep * kRows];
-shared vec4 b[kDeep * kColumns];
+shared Factor a[kDeep * kRows];
+shared Factors b[kDeep * kColumns];
 
 vec4 input_of(uint pixel, uint c) {
   if (kInFours) return c < in_channels ? x_fours[(pixel * in_channels + c) / 4u] : vec4(0.0);
@@ -59,16 +61,16 @@ void main() {
         [[unroll]] for (uint e = 0u; e < kDeep * kRows / 4u; e += kThreads) {
           const uint k = (lane() + e) / kRows * 4u;
           const vec4 loaded = pixel.x >= 0 ? input_of(from, c + k) : vec4(0.0);
-          [[unroll]] for (uint f = 0u; f < 4u; ++f) a[(k + f) * kRows + loads] = loaded[f];
+          [[unroll]] for (uint f = 0u; f < 4u; ++f) a[(k + f) * kRows + loads] = Factor(loaded[f]);
         }
         [[unroll]] for (uint e = 0u; e < kDeep * kColumns; e += kThreads) {
           const uint k = (lane() + e) / kColumns, four = (lane() + e) % kColumns;
           const uint row = uint(i * window_width + j) * in_channels + c + k;
-          b[k * kColumns + four] = c + k < in_channels ? weight_of(row, left + four) : vec4(0.0);
+          b[k * kColumns + four] = Factors(c + k < in_channels ? weight_of(row, left + four) : vec4(0.0));
         }
         barrier();
         for (uint k = 0u; k < min(kDeep, in_channels - c); ++k) {
-          const vec4 w_left = b[k * kColumns + tx], w_right = b[k * kColumns + 8u + tx];
+          const vec4 w_left = vec4(b[k * kColumns + tx]), w_right = vec4(b[k * kColumns + 8u + tx]);
           [[unroll]] for (uint r = 0u; r < kTall; ++r) {
             const vec4 value = vec4(a[k * kRows + ty * kTall + r]);
             sum[r * 2u] = fma(value, w_left, sum[r * 2u]);

@@ -6,6 +6,8 @@
 // output channels of one window element and slab, eight by eight an invocation, and brings eight positions at a
 // time to shared memory. The last rows are the biases', whose input is 1.
 
+#include "factors.glsl"
+
 #include "conv2d.glsl"
 #include "grid.glsl"
 
@@ -20,7 +22,7 @@ layout(binding = 2) writeonly buffer Partial { float partial[]; };  // [slabs, w
 layout(binding = 3) writeonly buffer Bias { float bias[]; };
 
 const uint kThreads = 64u, kSide = 16u, kDeep = 8u;  // the side of a tile in fours
-shared vec4 a[kDeep * kSide], b[kDeep * kSide];
+shared Factors a[kDeep * kSide], b[kDeep * kSide];
 
 vec4 input_of(uint pixel, uint c) {
   if (kInFours) return c < in_channels ? x_fours[(pixel * in_pitch + c) / 4u] : vec4(0.0);
@@ -65,13 +67,13 @@ void main() {
         value.x = four == 0u && position < end ? 1.0 : 0.0;
       else if (there)
         value = input_of(pixel, c + four * 4u);
-      a[k * kSide + four] = value;
-      b[k * kSide + four] = position < end ? grad_of(position, left + four * 4u) : vec4(0.0);
+      a[k * kSide + four] = Factors(value);
+      b[k * kSide + four] = Factors(position < end ? grad_of(position, left + four * 4u) : vec4(0.0));
     }
     barrier();
     for (uint k = 0u; k < kDeep; ++k) {
-      const vec4 g_left = b[k * kSide + tx], g_right = b[k * kSide + 8u + tx];
-      const vec4 low = a[k * kSide + ty * 2u], high = a[k * kSide + ty * 2u + 1u];
+      const vec4 g_left = vec4(b[k * kSide + tx]), g_right = vec4(b[k * kSide + 8u + tx]);
+      const vec4 low = vec4(a[k * kSide + ty * 2u]), high = vec4(a[k * kSide + ty * 2u + 1u]);
       [[unroll]] for (uint r = 0u; r < 8u; ++r) {
         const vec4 value = vec4(r < 4u ? low[r % 4u] : high[r % 4u]);
         sum[r * 2u] = fma(value, g_left, sum[r * 2u]);

@@ -3,6 +3,8 @@
 
 // One element an invocation: for shapes that no tile fits.
 
+#include "factors.glsl"
+
 #include "activation.glsl"
 #include "grid.glsl"
 
@@ -25,9 +27,11 @@ void main() {
   if (i >= rows * columns) return;
   const uint row = i / columns, column = i % columns;
   float sum = 0.0;
-  for (uint k = 0u; k < inner; ++k)
-    sum = fma(a[kTransposeA ? k * rows + row : row * inner + k], b[kTransposeB ? column * inner + k : k * columns + column],
-              sum);
+  for (uint k = 0u; k < inner; ++k) {
+    const Factor of_a = Factor(a[kTransposeA ? k * rows + row : row * inner + k]);
+    const Factor of_b = Factor(b[kTransposeB ? column * inner + k : k * columns + column]);
+    sum = fma(float(of_a), float(of_b), sum);
+  }
   if (kBias) sum += bias[column];
   if (kAccumulate) sum += c[i];
   c[i] = activate(kActivation, slope, sum);

@@ -2,6 +2,8 @@
 // from those of the state and the cell, and then that of the state before, which is a product with the weights
 // again. The gradient of the weights is lstm_backward_weight.comp's. LANES is as in lstm_forward.glsl.
 
+#include "factors.glsl"
+
 #include "grid.glsl"
 #include "math.glsl"
 
@@ -12,7 +14,7 @@ layout(constant_id = 4) const uint kWidth = 1;  // of a subgroup
 #ifdef LANES
 layout(binding = 0) uniform samplerBuffer w_hh;  // [D, H, H] of four
 #else
-layout(binding = 0) readonly buffer Weight { vec4 w_hh[]; };
+layout(binding = 0) readonly buffer Weight { Factors w_hh[]; };
 #endif
 layout(binding = 1) readonly buffer Frames { int frames[]; };
 layout(binding = 2) readonly buffer Gates { float gates[]; };          // [N, T, D, 4, H]
@@ -24,7 +26,8 @@ layout(push_constant) uniform Push {
   uint reverse;
 };
 
-shared float dh[kBatch * kHidden], dc[kBatch * kHidden], grads[kBatch * 4u * kHidden];
+shared float dh[kBatch * kHidden], dc[kBatch * kHidden];
+shared Factor grads[kBatch * 4u * kHidden];
 
 vec4 grads_at(uint b, uint q) {
   const uint at = (b * kHidden + q) * 4u;
@@ -48,7 +51,7 @@ void add_gates(uint d, uint u, inout vec4 sum[kBatch]) {
   }
 #else
   for (uint q = 0u; q < kHidden; ++q) {
-    const vec4 w = w_hh[(d * kHidden + u) * kHidden + q];
+    const vec4 w = vec4(w_hh[(d * kHidden + u) * kHidden + q]);
     [[unroll]] for (uint b = 0u; b < kBatch; ++b) sum[b] = fma(w, grads_at(b, q), sum[b]);
   }
 #endif
@@ -71,7 +74,7 @@ void main() {
       [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
         const uint to = b * 4u * kHidden + u;
         if (step >= length[b]) {
-          for (uint k = 0u; k < 4u; ++k) grads[to + k * kHidden] = 0.0;
+          for (uint k = 0u; k < 4u; ++k) grads[to + k * kHidden] = Factor(0.0);
           continue;
         }
         const uint t = backward ? length[b] - 1u - step : step;
@@ -86,7 +89,7 @@ void main() {
         const float of_gates[4] = float[4](grad_c * g * i * (1.0 - i), grad_c * c_before * f * (1.0 - f),
                                            grad_c * i * fma(-g, g, 1.0), grad_h * tanh_c * o * (1.0 - o));
         for (uint k = 0u; k < 4u; ++k) {
-          grads[to + k * kHidden] = of_gates[k];
+          grads[to + k * kHidden] = Factor(of_gates[k]);
           dgates[from + k * kHidden] = of_gates[k];
         }
         dc[b * kHidden + u] = grad_c * f;

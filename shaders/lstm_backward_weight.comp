@@ -4,6 +4,8 @@
 // grad_w_hh[d, u, j] = sum over n, t of h[n, before t, d, u] * grad_gates[n, t, d, j], in slabs of images. Four
 // units by four gates an invocation. What lies past a sequence's end is zero in both.
 
+#include "factors.glsl"
+
 #include "grid.glsl"
 
 layout(binding = 0) readonly buffer Output { float h[]; };          // [N, T, D, H]
@@ -25,10 +27,10 @@ void main() {
   for (uint n = begin; n < end; ++n)
     for (uint step = 1u; step < steps; ++step) {
       const uint t = backward ? step - 1u : step, before = backward ? step : step - 1u;
-      const vec4 g = dgates[((n * steps + t) * directions + d) * hidden + q];
+      const vec4 g = vec4(Factors(dgates[((n * steps + t) * directions + d) * hidden + q]));
       const uint from = ((n * steps + before) * directions + d) * hidden + block * 4u;
       for (uint k = 0u; k < 4u; ++k)
-        if (block * 4u + k < hidden) sum[k] = fma(vec4(h[from + k]), g, sum[k]);
+        if (block * 4u + k < hidden) sum[k] = fma(vec4(float(Factor(h[from + k]))), g, sum[k]);
     }
   for (uint k = 0u; k < 4u; ++k) {
     const uint u = block * 4u + k;

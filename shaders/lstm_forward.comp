@@ -6,6 +6,8 @@
 // nothing is ever exchanged between workgroups. At each step its lanes first compute the sums of the gates,
 // four adjacent ones at a time for all sequences, then the units' states, which stay in shared memory.
 
+#include "factors.glsl"
+
 #include "grid.glsl"
 #include "math.glsl"
 
@@ -14,7 +16,7 @@ layout(constant_id = 2) const uint kHidden = 1;
 layout(constant_id = 3) const bool kFrames = false;
 layout(constant_id = 4) const bool kKeep = false;  // gates and cells, for the way back
 layout(binding = 0) readonly buffer GatesIn { vec4 gates_in[]; };  // [N, T, D, H] of four
-layout(binding = 1) readonly buffer Weight { vec4 w_hh[]; };       // [D, H, H] of four
+layout(binding = 1) readonly buffer Weight { Factors w_hh[]; };    // [D, H, H] of four
 layout(binding = 2) readonly buffer Frames { int frames[]; };
 layout(binding = 3) writeonly buffer Output { float y[]; };     // [N, T, D, H]
 layout(binding = 4) writeonly buffer Gates { float gates[]; };  // [N, T, D, 4, H]
@@ -24,7 +26,8 @@ layout(push_constant) uniform Push {
   uint reverse;
 };
 
-shared float h[kBatch * kHidden], cell[kBatch * kHidden], sums[kBatch * 4u * kHidden];
+shared Factor h[kBatch * kHidden];
+shared float cell[kBatch * kHidden], sums[kBatch * 4u * kHidden];
 
 void main() {
   const uint d = group() % directions, first = group() / directions * kBatch;
@@ -35,7 +38,10 @@ void main() {
     length[b] = first + b >= batch ? 0u : kFrames ? uint(clamp(frames[first + b], 0, int(steps))) : steps;
     longest = max(longest, length[b]);
   }
-  for (uint i = lane(); i < kBatch * kHidden; i += lanes()) h[i] = cell[i] = 0.0;
+  for (uint i = lane(); i < kBatch * kHidden; i += lanes()) {
+    h[i] = Factor(0.0);
+    cell[i] = 0.0;
+  }
   barrier();
 
   for (uint step = 0u; step < longest; ++step) {
@@ -46,8 +52,8 @@ void main() {
         sum[b] = step < length[b] ? gates_in[(((first + b) * steps + t) * directions + d) * kHidden + q] : vec4(0.0);
       }
       for (uint u = 0u; u < kHidden; ++u) {
-        const vec4 w = w_hh[(d * kHidden + u) * kHidden + q];
-        [[unroll]] for (uint b = 0u; b < kBatch; ++b) sum[b] = fma(vec4(h[b * kHidden + u]), w, sum[b]);
+        const vec4 w = vec4(w_hh[(d * kHidden + u) * kHidden + q]);
+        [[unroll]] for (uint b = 0u; b < kBatch; ++b) sum[b] = fma(vec4(float(h[b * kHidden + u])), w, sum[b]);
       }
       [[unroll]] for (uint b = 0u; b < kBatch; ++b)
         for (uint k = 0u; k < 4u; ++k) sums[(b * kHidden + q) * 4u + k] = sum[b][k];
@@ -63,7 +69,7 @@ void main() {
         const float c = fma(f, cell[b * kHidden + u], i * g);
         const float result = o * tanh_of(c);
         cell[b * kHidden + u] = c;
-        h[b * kHidden + u] = result;
+        h[b * kHidden + u] = Factor(result);
         y[at * kHidden + u] = result;
         if (!kKeep) continue;
         cells[at * kHidden + u] = c;

@@ -6,6 +6,8 @@
 // As lstm_forward.comp, for drivers on the processor (see conv2d_lanes.comp). A lane has all four gates of four
 // adjacent units, so that only the states pass through shared memory, in turn through two places of it.
 
+#include "factors.glsl"
+
 #include "grid.glsl"
 #include "math.glsl"
 
@@ -26,7 +28,7 @@ layout(push_constant) uniform Push {
 };
 
 const uint kUnits = kHidden / 4u;
-shared float h[2u * kBatch * kHidden];
+shared Factor h[2u * kBatch * kHidden];
 shared vec4 cell[kBatch * kUnits];
 
 vec4 sigmoid_of(vec4 x) { return vec4(sigmoid_of(x.x), sigmoid_of(x.y), sigmoid_of(x.z), sigmoid_of(x.w)); }
@@ -41,7 +43,7 @@ void main() {
     length[b] = first + b >= batch ? 0u : kFrames ? uint(clamp(frames[first + b], 0, int(steps))) : steps;
     longest = max(longest, length[b]);
   }
-  for (uint i = lane(); i < kBatch * kHidden; i += lanes()) h[i] = 0.0;
+  for (uint i = lane(); i < kBatch * kHidden; i += lanes()) h[i] = Factor(0.0);
   for (uint i = lane(); i < kBatch * kUnits; i += lanes()) cell[i] = vec4(0.0);
   barrier();
 
@@ -60,7 +62,7 @@ void main() {
         const uint own = unit + gl_SubgroupInvocationID;
         float state[kBatch];
         [[unroll]] for (uint b = 0u; b < kBatch; ++b) {
-          const float loaded = h[from + b * kHidden + min(own, kHidden - 1u)];
+          const float loaded = float(h[from + b * kHidden + min(own, kHidden - 1u)]);
           state[b] = own < kHidden ? loaded : 0.0;
         }
         [[unroll]] for (uint k = 0u; k < kWidth; k += 4u)
@@ -83,7 +85,7 @@ void main() {
         const vec4 g = tanh_of(sum[b * 4u + 2u]), o = sigmoid_of(sum[b * 4u + 3u]);
         const vec4 c = fma(f, cell[b * kUnits + q], i * g), result = o * tanh_of(c);
         cell[b * kUnits + q] = c;
-        [[unroll]] for (uint e = 0u; e < 4u; ++e) h[to + b * kHidden + q * 4u + e] = result[e];
+        [[unroll]] for (uint e = 0u; e < 4u; ++e) h[to + b * kHidden + q * 4u + e] = Factor(result[e]);
         y[at * kUnits + q] = result;
         if (!kKeep) continue;
         cells[at * kUnits + q] = c;

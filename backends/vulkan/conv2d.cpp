@@ -15,7 +15,9 @@
 #include "shaders/conv2d_lanes.spv.h"
 #include "shaders/conv2d_lanes_weight.spv.h"
 #include "shaders/conv2d_shared.spv.h"
+#include "shaders/conv2d_shared_half.spv.h"
 #include "shaders/conv2d_shared_weight.spv.h"
+#include "shaders/conv2d_shared_weight_half.spv.h"
 #include "shaders/sum_slabs.spv.h"
 
 namespace tapeline::vulkan {
@@ -27,7 +29,9 @@ constexpr Shader kBackwardWeight{"conv2d_backward_weight", conv2d_backward_weigh
 constexpr Shader kLanes{"conv2d_lanes", conv2d_lanes_spv};
 constexpr Shader kLanesWeight{"conv2d_lanes_weight", conv2d_lanes_weight_spv};
 constexpr Shader kShared{"conv2d_shared", conv2d_shared_spv};
+constexpr Shader kSharedHalf{"conv2d_shared_half", conv2d_shared_half_spv};
 constexpr Shader kSharedWeight{"conv2d_shared_weight", conv2d_shared_weight_spv};
+constexpr Shader kSharedWeightHalf{"conv2d_shared_weight_half", conv2d_shared_weight_half_spv};
 constexpr Shader kSumSlabs{"sum_slabs", sum_slabs_spv};
 
 struct Push {
@@ -108,7 +112,8 @@ void dispatch_lanes(const Conv2dGeometry& g, bool backward, const Place& input, 
   const LanesTile tile = lanes_tile(plan, g.out_channels);
   const std::uint32_t rows = lanes_rows(positions_of(g));
   plan.dispatch(kLanes,
-                {texels(input, in_fours(g.in_channels)), texels(weight, in_fours(g.out_channels)), end.bias,
+                {factors_as_texels(input, in_fours(g.in_channels), plan),
+                 factors_as_texels(weight, in_fours(g.out_channels), plan), end.bias,
                  end.accumulate ? both(output) : out(output)},
                 push, {std::uint64_t{divide(positions_of(g), rows)} * tile.blocks, tile.lanes},
                 {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
@@ -120,7 +125,8 @@ void dispatch_shared(const Conv2dGeometry& g, bool backward, const Place& input,
   constexpr std::uint64_t kEnough = 256;  // workgroups, of which a GPU runs many at a time
   const std::uint32_t blocks = divide(narrow(g.out_channels), 64);
   const std::uint32_t tall = low || std::uint64_t{divide(positions_of(g), 64)} * blocks < kEnough ? 4 : 8;
-  plan.dispatch(kShared, {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)}, push,
+  plan.dispatch(plan.half() ? kSharedHalf : kShared,
+                {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)}, push,
                 {std::uint64_t{divide(positions_of(g), tall * 8)} * blocks, 64},
                 {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
                  in_fours(g.in_channels), in_fours(g.out_channels), tall});
@@ -152,6 +158,17 @@ void sum_slabs(const Place& partial, std::uint32_t slabs, std::uint32_t weights,
   const std::uint32_t biases = grad_bias.bytes > 0 ? outputs : 0;
   plan.dispatch(kSumSlabs, {in(partial), out(grad_weight), out(grad_bias)},
                 SumPush{weights + outputs, slabs, weights, biases}, one_each(weights + biases));
+}
+
+// Tiles take the gradient in the bias for a product with ones, but it is a sum, and not of rounded factors.
+void plan_bias(const Conv2dBackwardWeight& k, Plan& plan) {
+  Reduce sum;
+  sum.input = k.grad_output;
+  sum.output = k.grad_bias;
+  const std::int64_t outputs = k.geometry.out_channels, positions = k.grad_output.elements() / outputs;
+  sum.input.shape = {positions, outputs};
+  sum.output.shape = {1, outputs};
+  tapeline::vulkan::plan(sum, plan);
 }
 
 }  // namespace
@@ -201,11 +218,13 @@ void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place&
     const LanesTile tile = lanes_tile(plan, g.out_channels);
     const std::uint32_t eights = inputs >= 16 ? 2 : 1;
     plan.dispatch(kLanesWeight,
-                  {texels(input, input_fours), texels(grad_output, output_fours), out(partial), out(bias)},
+                  {factors_as_texels(input, input_fours, plan),
+                   factors_as_texels(grad_output, output_fours, plan), out(partial), out(bias)},
                   push, {groups(eights * 8, tile.blocks), tile.lanes},
                   {input_fours, output_fours, direct, tile.fours, eights});
   } else {
-    plan.dispatch(kSharedWeight, {in(input), in(grad_output), out(partial), out(bias)}, push,
+    plan.dispatch(plan.half() ? kSharedWeightHalf : kSharedWeight,
+                  {in(input), in(grad_output), out(partial), out(bias)}, push,
                   {groups(64, divide(outputs, 64)), 64}, {input_fours, output_fours, direct});
   }
   if (!direct) sum_slabs(partial, slabs.count, weights, outputs, grad_weight, grad_bias, plan);
@@ -236,9 +255,11 @@ void plan(const Conv2dBackwardInput& k, Plan& plan) {
 void plan(const Conv2dBackwardWeight& k, Plan& plan) {
   require_f32(k.grad_weight);
   count_of(k.input);
-  if (k.geometry.groups == 1)
+  if (k.geometry.groups == 1) {
+    if (k.grad_bias && plan.half()) plan_bias(k, plan);
     return plan_weight_tiles(k.geometry, place_of(k.input), place_of(k.grad_output), place_of(k.grad_weight),
-                             place_of(k.grad_bias), plan);
+                             plan.half() ? Place{} : place_of(k.grad_bias), plan);
+  }
   Push push = push_of(k.geometry);
   const Slabs slabs = weight_slabs(k.geometry);
   push.slab = slabs.size;

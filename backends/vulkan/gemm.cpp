@@ -4,11 +4,13 @@
 #include "backends/vulkan/conv2d.h"
 #include "backends/vulkan/kernels.h"
 #include "shaders/gemm.spv.h"
+#include "shaders/gemm_half.spv.h"
 
 namespace tapeline::vulkan {
 namespace {
 
 constexpr Shader kGemm{"gemm", gemm_spv};
+constexpr Shader kGemmHalf{"gemm_half", gemm_half_spv};
 
 struct Push {
   std::uint32_t rows, columns, inner;
@@ -41,10 +43,10 @@ void plan(const Gemm& k, Plan& plan) {
     if (!k.transpose_b && plain)
       return plan_weight_tiles(window_of_one(k.inner, k.rows, k.columns), a, b, c, {}, plan);
   }
-  plan.dispatch(kGemm, {in(k.a), in(k.b), in(k.bias), k.accumulate ? both(k.c) : out(k.c)},
-                Push{narrow(k.rows), narrow(k.columns), narrow(k.inner), k.activation.slope},
-                one_each(count_of(k.c)),
-                {number(k.activation.kind), k.transpose_a, k.transpose_b, bool(k.bias), k.accumulate});
+  plan.dispatch(
+      plan.half() ? kGemmHalf : kGemm, {in(k.a), in(k.b), in(k.bias), k.accumulate ? both(k.c) : out(k.c)},
+      Push{narrow(k.rows), narrow(k.columns), narrow(k.inner), k.activation.slope}, one_each(count_of(k.c)),
+      {number(k.activation.kind), k.transpose_a, k.transpose_b, bool(k.bias), k.accumulate});
 }
 
 }  // namespace tapeline::vulkan

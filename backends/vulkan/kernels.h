@@ -41,4 +41,10 @@ void plan(const Reduce&, Plan&);
 void plan_turn(const Place& from, const Place& to, std::int64_t count, std::int64_t rows,
                std::int64_t columns, Plan& plan);
 
+/// Factors of products, which a shader reads as texels, in fours or one by one: themselves, or a copy in fp16
+/// where the device computes in it.
+Operand factors_as_texels(const Place& factors, bool fours, Plan& plan);
+/// The same as a storage buffer; in fours.
+Operand factors_in_fours(const Place& factors, Plan& plan);
+
 }  // namespace tapeline::vulkan

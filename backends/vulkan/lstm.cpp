@@ -9,20 +9,30 @@
 #include "backends/vulkan/slabs.h"
 #include "engine/error.h"
 #include "shaders/lstm_backward.spv.h"
+#include "shaders/lstm_backward_half.spv.h"
 #include "shaders/lstm_backward_lanes.spv.h"
+#include "shaders/lstm_backward_lanes_half.spv.h"
 #include "shaders/lstm_backward_weight.spv.h"
+#include "shaders/lstm_backward_weight_half.spv.h"
 #include "shaders/lstm_forward.spv.h"
+#include "shaders/lstm_forward_half.spv.h"
 #include "shaders/lstm_forward_lanes.spv.h"
+#include "shaders/lstm_forward_lanes_half.spv.h"
 #include "shaders/sum_slabs.spv.h"
 
 namespace tapeline::vulkan {
 namespace {
 
 constexpr Shader kForward{"lstm_forward", lstm_forward_spv};
+constexpr Shader kForwardHalf{"lstm_forward_half", lstm_forward_half_spv};
 constexpr Shader kForwardLanes{"lstm_forward_lanes", lstm_forward_lanes_spv};
+constexpr Shader kForwardLanesHalf{"lstm_forward_lanes_half", lstm_forward_lanes_half_spv};
 constexpr Shader kBackward{"lstm_backward", lstm_backward_spv};
+constexpr Shader kBackwardHalf{"lstm_backward_half", lstm_backward_half_spv};
 constexpr Shader kBackwardLanes{"lstm_backward_lanes", lstm_backward_lanes_spv};
+constexpr Shader kBackwardLanesHalf{"lstm_backward_lanes_half", lstm_backward_lanes_half_spv};
 constexpr Shader kBackwardWeight{"lstm_backward_weight", lstm_backward_weight_spv};
+constexpr Shader kBackwardWeightHalf{"lstm_backward_weight_half", lstm_backward_weight_half_spv};
 constexpr Shader kSumSlabs{"sum_slabs", sum_slabs_spv};
 
 struct Push {
@@ -76,7 +86,8 @@ void plan_weight(const LstmBackward& k, const Work& work, Plan& plan) {
   const Slabs slabs = cut(work.push.batch, 4);
   const Place partial = plan.scratch(std::size_t{weights} * slabs.count * sizeof(float));
   const std::int64_t blocks = std::int64_t{work.push.directions} * ((work.hidden + 3) / 4) * work.hidden;
-  plan.dispatch(kBackwardWeight, {in(k.output), in(k.grad_gates_in), out(partial)},
+  plan.dispatch(plan.half() ? kBackwardWeightHalf : kBackwardWeight,
+                {in(k.output), in(k.grad_gates_in), out(partial)},
                 WeightPush{work.push.batch, work.push.steps, work.push.directions, work.hidden,
                            work.push.reverse, slabs.size, slabs.count},
                 one_each(blocks * slabs.count));
@@ -126,14 +137,17 @@ void plan(const LstmForward& k, Plan& plan) {
   const bool lanes = work.hidden % 4 == 0 && plan.lanes_fit(gates_in, true) && plan.lanes_fit(w_hh, true);
   if (plan.choose({Family::lstm_forward, work.hidden, work.hidden},
                   {{Variant::lanes, lanes}, {Variant::shared}}) != Variant::lanes) {
-    plan.dispatch(kForward, {in(gates_in), in(w_hh), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
-                  work.push, work.grid, {work.together, work.hidden, bool(k.frames), bool(k.gates)});
+    plan.dispatch(
+        plan.half() ? kForwardHalf : kForward,
+        {in(gates_in), factors_in_fours(w_hh, plan), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
+        work.push, work.grid, {work.together, work.hidden, bool(k.frames), bool(k.gates)});
     return;
   }
   const Grid grid{work.grid.groups, std::min(work.grid.local, whole_subgroups(work.hidden / 4))};
   plan.dispatch(
-      kForwardLanes,
-      {texels(gates_in, true), texels(w_hh, true), in(k.frames), out(k.output), out(k.gates), out(k.cells)},
+      plan.half() ? kForwardLanesHalf : kForwardLanes,
+      {texels(gates_in, true), factors_as_texels(w_hh, true, plan), in(k.frames), out(k.output), out(k.gates),
+       out(k.cells)},
       work.push, grid,
       {work.together, work.hidden, bool(k.frames), bool(k.gates), plan.device().physical().shuffle_lanes});
 }
@@ -145,9 +159,13 @@ void plan(const LstmBackward& k, Plan& plan) {
   const bool lanes = plan.choose({Family::lstm_backward, work.hidden, work.hidden},
                                  {{Variant::lanes, plan.lanes_fit(place_of(k.w_hh), true)},
                                   {Variant::shared}}) == Variant::lanes;
-  plan.dispatch(lanes ? kBackwardLanes : kBackward,
-                {lanes ? texels(place_of(k.w_hh), true) : in(k.w_hh), in(k.frames), in(k.gates), in(k.cells),
-                 in(k.grad_output), out(k.grad_gates_in)},
+  const Shader& shader = plan.half() ? lanes ? kBackwardLanesHalf : kBackwardHalf
+                         : lanes     ? kBackwardLanes
+                                     : kBackward;
+  const Operand weight =
+      lanes ? factors_as_texels(place_of(k.w_hh), true, plan) : factors_in_fours(place_of(k.w_hh), plan);
+  plan.dispatch(shader,
+                {weight, in(k.frames), in(k.gates), in(k.cells), in(k.grad_output), out(k.grad_gates_in)},
                 work.push, work.grid,
                 {work.together, work.hidden, bool(k.frames), plan.device().physical().shuffle_lanes});
   if (!k.grad_w_hh) return;

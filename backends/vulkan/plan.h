@@ -34,11 +34,24 @@ inline Operand in(const Place& place) { return {place, true, false}; }
 inline Operand out(const Place& place) { return {place, false, true}; }
 inline Operand both(const Place& place) { return {place, true, true}; }
 inline std::size_t texel_bytes(VkFormat format) {
-  return format == VK_FORMAT_R32_SFLOAT ? sizeof(float) : 4 * sizeof(float);
+  switch (format) {
+    case VK_FORMAT_R16_SFLOAT:
+      return 2;
+    case VK_FORMAT_R32_SFLOAT:
+      return 4;
+    case VK_FORMAT_R16G16B16A16_SFLOAT:
+      return 8;
+    default:
+      return 16;
+  }
 }
 /// Floats to be read as texels, in fours or one by one. Such operands come before all others.
 inline Operand texels(const Place& place, bool fours) {
   return {place, true, false, fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT};
+}
+/// The same of fp16.
+inline Operand texels_of_half(const Place& place, bool fours) {
+  return {place, true, false, fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT};
 }
 inline Operand in(const View& view) { return in(place_of(view)); }
 inline Operand out(const View& view) { return out(place_of(view)); }
@@ -82,6 +95,8 @@ class Plan {
   // For the kernels.
 
   const LogicalDevice& device() const { return device_; }
+  /// Whether the factors of products are fp16.
+  bool half() const { return device_.precision() == Precision::fp16; }
   Variant choose(const Task& task, std::initializer_list<Candidate> candidates) const {
     return variants_.choose(task, candidates);
   }

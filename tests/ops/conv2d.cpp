@@ -60,8 +60,8 @@ TEST_CASE("conv2d: rows") {
   });
 }
 
-TEST_CASE("conv2d: rows in bf16") {
-  check_rows_in_bf16({
+TEST_CASE("conv2d: rows in bf16 and fp16") {
+  check_rows_in_half({
       conv("one pixel", {1, 1, 1, 1}, {1, 1, 1, 1}),
       conv("3x3", {2, 5, 7, 3}, {3, 3, 3, 4}),
       conv("3x3 wide", {2, 8, 25, 16}, {3, 3, 16, 40}),

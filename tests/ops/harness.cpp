@@ -64,11 +64,13 @@ const Devices& devices() {
 struct Operands {
   std::vector<Values> inputs;
   std::uint64_t seed = 0;
-  bool in_bf16 = false;  // all rounded
+  Precision precision = Precision::fp32;  // that all are rounded to
 
   void round(Values& values) const {
-    if (!in_bf16) return;
-    for (double& v : values) v = bfloat16_to_float(double_to_bfloat16(v));
+    if (precision == Precision::fp32) return;
+    for (double& v : values)
+      v = precision == Precision::bf16 ? bfloat16_to_float(double_to_bfloat16(v))
+                                       : half_to_float(double_to_half(v));
   }
   Values projection(std::size_t size) const {  // the gradient that comes back from the result
     Random random(seed, 1);
@@ -79,9 +81,9 @@ struct Operands {
   }
 };
 
-Operands draw(const Row& row, bool in_bf16 = false) {
+Operands draw(const Row& row, Precision precision = Precision::fp32) {
   Operands operands;
-  operands.in_bf16 = in_bf16;
+  operands.precision = precision;
   for (const char c : row.name) operands.seed = operands.seed * 31 + static_cast<unsigned char>(c);
   Random random(operands.seed);
   for (const Input& input : row.inputs) {
@@ -300,32 +302,49 @@ void check_row(const Row& row, Faults& faults) {
   }
 }
 
-/// The CPU with one, two and three threads; none where it lacks bf16.
-const std::vector<Named>& bf16_devices() {
-  static const std::vector<Named> opened = [] {
-    std::vector<Named> devices;
-    const auto precisions = open_device("cpu")->describe().precisions;
-    if (only_device() || std::find(precisions.begin(), precisions.end(), Precision::bf16) == precisions.end())
-      return devices;
-    for (const int threads : {1, 2, 3})
-      devices.push_back({fmt::format("cpu in bf16 with {} threads", threads),
-                         open_device("cpu", {.threads = threads, .precision = Precision::bf16})});
-    return devices;
+/// A precision, and the devices that are to give the same bits in it.
+struct InHalf {
+  Precision precision;
+  std::vector<Named> devices;
+};
+
+const std::vector<InHalf>& in_half() {
+  static const std::vector<InHalf> opened = [] {
+    std::vector<InHalf> all;
+    for (const DeviceEntry& entry : list_devices()) {
+      const std::string& id = entry.info.id;
+      if (!entry.usable || !wanted(id) || id.starts_with("cuda")) continue;
+      const std::vector<int> threads = id == "cpu" ? std::vector{1, 2, 3} : std::vector{0};
+      for (const Precision precision : entry.info.precisions) {
+        if (precision != Precision::bf16 && precision != Precision::fp16) continue;
+        InHalf same{precision, {}};
+        for (const int t : threads)
+          same.devices.push_back({fmt::format("{} in {} with {} threads", id, name_of(precision), t),
+                                  open_device(id, {.threads = t, .precision = precision})});
+        all.push_back(std::move(same));
+      }
+    }
+    return all;
   }();
   return opened;
 }
 
-void check_row_in_bf16(const Row& row, Faults& faults) {
-  const Operands operands = draw(row, true);
-  const Result truth = run_eagerly(row, operands, reference(), DType::f64, faults);
-  const Judge close = [&](const Values& a, const Values& b) { return compare(a, b, row.tolerance, 1e-3); };
-  Result one_thread;
-  for (const auto& [name, device] : bf16_devices()) {
-    const Result result = run_eagerly(row, operands, device, DType::f32, faults);
-    const bool first = device == bf16_devices().front().device;
-    expect_same(fmt::format("{} on {}", row.name, name), result, first ? truth : one_thread,
-                first ? close : compare_bits, faults);
-    if (first) one_thread = result;
+void check_row_in_half(const Row& row, Faults& faults) {
+  for (const InHalf& same : in_half()) {
+    const Operands operands = draw(row, same.precision);
+    const Result truth = run_eagerly(row, operands, reference(), DType::f64, faults);
+    const Judge close = [&](const Values& a, const Values& b) { return compare(a, b, row.tolerance, 1e-3); };
+    Result first;
+    for (const auto& [name, device] : same.devices) {
+      const Result result = run_eagerly(row, operands, device, DType::f32, faults);
+      const bool is_first = device == same.devices.front().device;
+      expect_same(fmt::format("{} on {}", row.name, name), result, is_first ? truth : first,
+                  is_first ? close : compare_bits, faults);
+      if (is_first) first = result;
+    }
+    if (same.precision != Precision::fp16) continue;
+    for (const Result& replayed : run_recorded(row, operands, same.devices.front().device, faults))
+      expect_same(fmt::format("{} in fp16, recorded", row.name), replayed, first, compare_bits, faults);
   }
 }
 
@@ -360,7 +379,7 @@ Input integers(std::initializer_list<std::int32_t> values) {
 
 std::vector<std::string> faults_of(const Row& row) { return faults_of(row, check_row); }
 void check_rows(const std::vector<Row>& rows) { for_rows(rows, check_row); }
-void check_rows_in_bf16(const std::vector<Row>& rows) { for_rows(rows, check_row_in_bf16); }
+void check_rows_in_half(const std::vector<Row>& rows) { for_rows(rows, check_row_in_half); }
 
 void check_wrong(const std::vector<Wrong>& wrongs) {
   for (std::size_t i = 0; i < wrongs.size(); ++i) {

@@ -51,10 +51,11 @@ void check_rows(const std::vector<Row>& rows);
 std::vector<std::string> faults_of(const Row& row);
 
 /// For rows whose only products are of two operands, or of one and the gradient that comes back: with all of
-/// these rounded to bf16, the CPU with --precision bf16 must give what the plain loops give in f64, as
-/// exactly as in f32, for a product of two bf16 is exact in f32. With threads as above. Where the processor
-/// lacks AVX512_BF16, only the emulation is asked (TAPELINE_CPU=portable).
-void check_rows_in_bf16(const std::vector<Row>& rows);
+/// these rounded to bf16 or fp16, a device with that --precision must give what the plain loops give in f64,
+/// as exactly as in f32, for a product of two such factors is exact in f32. Asked are the CPU in bf16, with
+/// threads as above (where the processor lacks AVX512_BF16, only the emulation, TAPELINE_CPU=portable), and
+/// Vulkan devices in fp16, recorded too.
+void check_rows_in_half(const std::vector<Row>& rows);
 
 /// Something that must throw an Error whose text holds all of these.
 struct Wrong {

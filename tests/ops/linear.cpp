@@ -78,8 +78,8 @@ TEST_CASE("matmul: rows") {
   });
 }
 
-TEST_CASE("linear and matmul: rows in bf16") {
-  check_rows_in_bf16({
+TEST_CASE("linear and matmul: rows in bf16 and fp16") {
+  check_rows_in_half({
       layer("one by one", {1, 1}, 1),
       layer("a vector", {5}, 3),
       layer("a sequence", {2, 7, 19}, 23),

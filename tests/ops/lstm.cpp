@@ -55,8 +55,8 @@ TEST_CASE("lstm: rows") {
   });
 }
 
-TEST_CASE("lstm: rows in bf16") {
-  // The states and the gradients that go back from step to step are rounded on their way: 8 bits.
+TEST_CASE("lstm: rows in bf16 and fp16") {
+  // The states and the gradients that go back from step to step are rounded on their way: 8 bits in bf16.
   std::vector<Row> rows{row("both", {2, 5, 3, 4}, kBoth),
                         row("odd, both", {5, 6, 7, 17}, kBoth),
                         row("wide", {3, 4, 5, 37}),
@@ -64,7 +64,7 @@ TEST_CASE("lstm: rows in bf16") {
                         row("frames, both", {5, 6, 3, 17}, kBoth, {integers({6, 1, 4, 0, 5})}),
                         row("deep", {2, 3, 5, 260}, kBoth)};
   for (Row& r : rows) r.tolerance = 1e-2;
-  check_rows_in_bf16(rows);
+  check_rows_in_half(rows);
 }
 
 TEST_CASE("lstm: only the gradients that are wanted") {
