@@ -3,6 +3,7 @@
 #include "apps/commands/commands.h"
 #include "apps/data_choice.h"
 #include "apps/device_options.h"
+#include "apps/fp32_fallback.h"
 #include "apps/sheet.h"
 #include "apps/table.h"
 #include "apps/terminal.h"
@@ -85,6 +86,7 @@ int run(EvaluateArguments& arguments) {
   const DatasetPtr data = keep_decoded(arguments.data.open(arguments.strict));
   Recognizer recognizer(model);
   Progress progress(arguments.json);
+  fall_back_to_fp32(recognizer, arguments.model, arguments.device, progress);
   const Stopwatch watch;
   EvaluateOptions options;
   options.batch = arguments.batch;

@@ -5,6 +5,7 @@
 #include "apps/commands/commands.h"
 #include "apps/decoder_sandbox.h"
 #include "apps/device_options.h"
+#include "apps/fp32_fallback.h"
 #include "apps/image_reader.h"
 #include "apps/reading_format.h"
 #include "apps/sheet.h"
@@ -64,7 +65,9 @@ class Recognition {
       : arguments_(arguments),
         decode_(std::move(decode)),
         recognizer_(model),
-        format_(arguments.json ? "json" : arguments.format, arguments.values) {}
+        format_(arguments.json ? "json" : arguments.format, arguments.values) {
+    fall_back_to_fp32(recognizer_, arguments.model, arguments.device, progress_);
+  }
 
   int run(bool on_stdin) {
     fmt::print("{}", format_.begin());

@@ -33,6 +33,8 @@ struct VerifyArguments {
 /// A device that was asked for, and how it did; `failure` where it could do nothing.
 struct Verdict {
   DeviceInfo device;
+  Precision precision = Precision::fp32;
+  double tolerance = 0;
   std::string failure;
   Verification verification;
   const LayerDifference* wrong = nullptr;
@@ -119,6 +121,8 @@ nlohmann::json to_json(const LayerDifference& d) {
 nlohmann::json to_json(const Verdict& verdict) {
   nlohmann::json json{{"device", verdict.device.id},
                       {"name", verdict.device.name},
+                      {"precision", name_of(verdict.precision)},
+                      {"tolerance", verdict.tolerance},
                       {"good", verdict.good()},
                       {"failure", verdict.failure},
                       {"images", verdict.verification.images},
@@ -138,13 +142,15 @@ std::string layer_line(const LayerDifference& d) {
       d.layer, d.kernel, d.shape.text(), d.element, d.expected, d.found, d.share(), d.largest);
 }
 
-void print(const Verdict& verdict, double tolerance) {
+void print(const Verdict& verdict) {
   const Verification& v = verdict.verification;
+  const double tolerance = verdict.tolerance;
   if (!verdict.failure.empty()) {
     fmt::print("{}: failed: {}\n\n", verdict.device.id, verdict.failure);
     return;
   }
-  fmt::print("{}, {}: {} images, compared with the CPU\n", verdict.device.id, verdict.device.name, v.images);
+  fmt::print("{} in {}, {}: {} images, compared with the CPU\n", verdict.device.id,
+             name_of(verdict.precision), verdict.device.name, v.images);
   Table table({"layer", "output", "largest value", "largest difference", "share"});
   for (const LayerDifference& d : v.layers)
     table.add({d.layer, d.shape.text(), fmt::format("{:.3g}", d.largest), fmt::format("{:.2e}", d.difference),
@@ -168,21 +174,17 @@ void print(const Verdict& verdict, double tolerance) {
 int run(const VerifyArguments& arguments) {
   arguments.network.check();
   const std::vector<DeviceInfo> devices = devices_to_verify(arguments.devices, arguments.threads);
-  const DeviceOptions options_of_cpu{.threads = arguments.threads},
-      options_of_device{.threads = arguments.threads, .precision = parse_precision(arguments.precision)};
-  const double tolerance =
-      arguments.tolerance > 0 ? arguments.tolerance : tolerance_of(options_of_device.precision);
-  const Model expected = arguments.network.open(open_device(kExpected, options_of_cpu));
+  const Model expected = arguments.network.open(open_device(kExpected, {.threads = arguments.threads}));
   const DataChoice choice = data_for(arguments, expected);
   const DatasetPtr data = open_data(choice, !arguments.data.data.empty());
   Progress progress(arguments.json);
 
-  std::vector<Verdict> verdicts;
-  for (const DeviceInfo& info : devices) {
-    Verdict verdict;
-    verdict.device = info;
+  const auto judge = [&](const DeviceInfo& info, Precision precision) {
+    Verdict verdict{.device = info,
+                    .precision = precision,
+                    .tolerance = arguments.tolerance > 0 ? arguments.tolerance : tolerance_of(precision)};
     try {
-      const Device device = open_device(info.id, options_of_device);
+      const Device device = open_device(info.id, {.threads = arguments.threads, .precision = precision});
       verdict.device = device->describe();
       VerifyOptions options{.batch = arguments.batch, .threads = arguments.threads};
       options.progress = [&](int done, int all) {
@@ -192,16 +194,26 @@ int run(const VerifyArguments& arguments) {
     } catch (const Error& error) {
       verdict.failure = error.what();
     }
-    verdicts.push_back(std::move(verdict));
-    verdicts.back().wrong = verdicts.back().verification.first_beyond(tolerance);
-    progress.clear();
-    if (!arguments.json) print(verdicts.back(), tolerance);
-  }
+    return verdict;
+  };
+
+  const Precision precision = parse_precision(arguments.precision);
+  std::vector<Verdict> verdicts;
+  for (const DeviceInfo& info : devices)
+    for (const Precision p : {precision, Precision::fp32}) {
+      verdicts.push_back(judge(info, p));
+      Verdict& verdict = verdicts.back();
+      verdict.wrong = verdict.verification.first_beyond(verdict.tolerance);
+      progress.clear();
+      if (!arguments.json) print(verdict);
+      if (p == Precision::fp32 || !verdict.failure.empty() || verdict.good()) break;
+      if (!arguments.json) fmt::print("{} is off in {}; in fp32:\n\n", info.id, name_of(p));
+    }
   const bool good = std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.good(); });
   if (arguments.json) {
     nlohmann::json json{{"good", good},
                         {"data", choice.text()},
-                        {"tolerance", tolerance},
+                        {"tolerance", verdicts.front().tolerance},
                         {"devices", nlohmann::json::array()}};
     for (const Verdict& verdict : verdicts) json["devices"].push_back(to_json(verdict));
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -230,7 +242,8 @@ std::function<int()> define_verify(Arguments& arguments) {
       "5e-2 in bf16, else 1e-2",
       0.0, 1.0);
   arguments.choice("--precision", given->precision,
-                   "What the devices round factors of matrix products to; the CPU computes in fp32",
+                   "What the devices round factors of matrix products to; the CPU computes in fp32. One that "
+                   "is off then goes on in fp32",
                    {"fp32", "tf32", "bf16", "fp16"});
   arguments.option("--batch", given->batch, "Pictures that go through the network together", 1, 4096);
   arguments.option("--threads", given->threads, "Threads of the CPU; 0: as many as cores", 0, 1024);

@@ -1,6 +1,8 @@
 // Where the device computes in fp16, shaders that do not round the factors of products as they load them, or
 // load them many times, are given a copy that is rounded already.
 
+#include <algorithm>
+
 #include "backends/vulkan/kernels.h"
 #include "shaders/to_half.spv.h"
 #include "shaders/to_half_lanes.spv.h"
@@ -31,8 +33,10 @@ Operand factors_as_texels(const Place& factors, bool fours, Plan& plan) {
   const std::uint32_t count = floats_of(factors);
   const bool load_fours = count % 4 == 0;
   Place half = half_of(factors, plan);
+  // Large workgroups: such drivers take long to begin one.
+  const std::uint32_t lanes = std::min(256u, plan.device().limits().maxComputeWorkGroupInvocations);
   plan.dispatch(kToHalfLanes, {texels(factors, load_fours), out(half)}, Push{count},
-                one_each((std::int64_t{count} + 3) / 4), {load_fours});
+                one_each((std::int64_t{count} + 3) / 4, lanes), {load_fours});
   return texels_of_half(half, fours);
 }
 

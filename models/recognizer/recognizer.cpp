@@ -1,7 +1,9 @@
 #include "models/recognizer/recognizer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "engine/autograd.h"
 #include "engine/error.h"
@@ -21,13 +23,13 @@ void Recognizer::refresh() {
 }
 
 int Recognizer::width_multiple() const {
-  const int strides = model_.network->geometry().width_multiple;
+  const int strides = model_->network->geometry().width_multiple;
   return std::max(strides, 32 / strides * strides);
 }
 
 std::vector<Reading> Recognizer::read(std::span<const Image> images, int batch_size) {
   if (batch_size < 1) throw Error("recognize: a batch of {} pictures; at least one is needed", batch_size);
-  const Preprocess& options = model_.preprocess;
+  const Preprocess& options = model_->preprocess;
   std::vector<std::int32_t> widths;
   for (const Image& image : images) widths.push_back(options.output_width(image.width, image.height));
   std::vector<std::size_t> order(images.size());
@@ -39,7 +41,7 @@ std::vector<Reading> Recognizer::read(std::span<const Image> images, int batch_s
   for (std::size_t first = 0; first < order.size(); first += static_cast<std::size_t>(batch_size)) {
     const auto which =
         std::span(order).subspan(first, std::min<std::size_t>(batch_size, order.size() - first));
-    const int multiple = model_.network->any_width() ? width_multiple() : 1;
+    const int multiple = model_->network->any_width() ? width_multiple() : 1;
     Batch batch;
     batch.count = static_cast<int>(which.size());
     batch.height = options.height;
@@ -72,13 +74,18 @@ Tensor Recognizer::logits(const Batch& batch) {
 }
 
 std::vector<Reading> Recognizer::read(const Batch& batch, std::span<const int> source_widths) {
-  const Network& network = *model_.network;
-  const Tensor computed = this->logits(batch);
-  const std::vector<float> logits = computed.to_vector<float>();
+  std::vector<float> logits = this->logits(batch).to_vector<float>();
+  if (in_fp32_ && !std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); })) {
+    instead_ = std::exchange(in_fp32_, {})();
+    model_ = &*instead_;
+    refresh();
+    logits = this->logits(batch).to_vector<float>();
+  }
 
+  const Network& network = *model_->network;
   const auto stages = network.geometry().widths(batch.widths);
   const auto& own_frames = stages[static_cast<std::size_t>(network.geometry().final_stage)];
-  const auto image = static_cast<std::size_t>(computed.extent(1)) * network.classes();
+  const std::size_t image = batch.count > 0 ? logits.size() / static_cast<std::size_t>(batch.count) : 0;
   std::vector<Reading> readings;
   for (std::size_t n = 0; n < own_frames.size(); ++n) {
     const auto own = static_cast<std::size_t>(own_frames[n]) * network.classes();
@@ -88,7 +95,7 @@ std::vector<Reading> Recognizer::read(const Batch& batch, std::span<const int> s
 }
 
 Reading Recognizer::to_reading(std::span<const float> logits, int source_width) const {
-  const int classes = model_.network->classes();
+  const int classes = model_->network->classes();
   const Decoded decoded = decode_best_path(logits, classes);
   const float pixels_per_frame = logits.empty()
                                      ? 0
@@ -97,7 +104,7 @@ Reading Recognizer::to_reading(std::span<const float> logits, int source_width) 
   Reading reading;
   reading.confidence = decoded.confidence;
   for (const DecodedClass& c : decoded.classes) {
-    const std::string character = encode_utf8(model_.charset.character(c.label));
+    const std::string character = encode_utf8(model_->charset.character(c.label));
     reading.text += character;
     reading.characters.push_back({character, c.confidence,
                                   static_cast<float>(c.first_frame) * pixels_per_frame,
@@ -113,7 +120,7 @@ Recognizer::Recorded& Recognizer::recorded(int batch, int width) {
     return found->second;
   }
 
-  const Network& network = *model_.network;
+  const Network& network = *model_->network;
   Recorded made;
   made.last_used = ++clock_;
   made.input = BatchInput(network, batch, width);

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,10 +33,15 @@ class Recognizer {
  public:
   /// Keeps a reference: the model must outlive it, and its weights must stay as they are from the first
   /// reading to refresh().
-  explicit Recognizer(const Model& model) : model_(model) {}
+  explicit Recognizer(const Model& model) : model_(&model) {}
+  Recognizer(Recognizer&&) = delete;
   /// Takes the weights as they are from the next reading on: to be called when the model has been trained on.
   void refresh();
-  const Model& model() const { return model_; }
+  const Model& model() const { return *model_; }
+  /// For a network that rounds factors to fp16, of which the largest is 65504: where it says what is not
+  /// finite, `in_fp32` is called, once, for the same model on a device in fp32, which reads those pictures
+  /// again and all that follow.
+  void when_not_finite(std::function<Model()> in_fp32) { in_fp32_ = std::move(in_fp32); }
 
   /// Any sizes and channels; one reading for each picture, in order. `batch` pictures go through the network
   /// at a time.
@@ -61,7 +68,9 @@ class Recognizer {
   std::vector<Reading> read(const Batch& batch, std::span<const int> source_widths);
   Reading to_reading(std::span<const float> logits, int source_width) const;
 
-  const Model& model_;
+  const Model* model_;
+  std::function<Model()> in_fp32_;
+  std::optional<Model> instead_;
   FrozenWeights weights_;
   std::map<std::pair<int, int>, Recorded> programs_;
   std::uint64_t clock_ = 0;
