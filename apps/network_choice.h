@@ -15,6 +15,7 @@ struct NetworkChoice {
   std::string charset = "0123456789+-*()";
 
   void declare(Arguments& arguments);
+  bool given() const { return !model.empty() || !preset.empty() || !network.empty(); }
   /// Throws UsageError unless one of the three is given.
   void check() const;
   /// VGSL, where a file is not meant.

@@ -7,6 +7,7 @@
 #include "apps/random_work.h"
 #include "apps/table.h"
 #include "apps/terminal.h"
+#include "engine/tuning.h"
 
 namespace tapeline {
 
@@ -17,7 +18,7 @@ const Stopwatch since_start;  // of the process, as near as a program knows
 struct BenchArguments {
   WorkChoice work;
   int steps = 0;
-  bool json = false, on_request = false;
+  bool json = false, on_request = false, tune = false;
   std::string dump, data, augment = "none";
 };
 
@@ -55,7 +56,36 @@ int run_loading(const BenchArguments& arguments) {
   return 0;
 }
 
+/// Of the device, and no network.
+int run_tuning(const BenchArguments& arguments) {
+  if (arguments.work.network.given()) throw UsageError("--tune takes a device and no network");
+  const Device device = arguments.work.device.open();
+  auto* tunes = dynamic_cast<Tunes*>(device.get());
+  if (!tunes)
+    throw Error("--tune: {} has one way to compute each kernel; give --device vulkan", device->describe().id);
+  const std::vector<TunedKernel> kernels = tunes->tune();
+  nlohmann::json json = nlohmann::json::array();
+  Table table({"kernel", "size", "fastest", "ms of each"});
+  for (const TunedKernel& k : kernels) {
+    std::string all;
+    nlohmann::json ms;
+    for (const auto& [name, milliseconds] : k.ways) {
+      all += fmt::format("{}{} {:.3f}", all.empty() ? "" : ", ", name, milliseconds);
+      ms[name] = milliseconds;
+    }
+    table.add({k.kernel, k.size, k.chosen, all});
+    json.push_back({{"kernel", k.kernel}, {"size", k.size}, {"chosen", k.chosen}, {"ms", ms}});
+  }
+  const DeviceInfo info = device->describe();
+  if (arguments.json)
+    fmt::print("{}\n", nlohmann::json{{"device", info.name}, {"kernels", json}}.dump());
+  else
+    fmt::print("{}\n{}: from now on the fastest are taken\n", table.text(), info.name);
+  return 0;
+}
+
 int run(const BenchArguments& arguments) {
+  if (arguments.tune) return run_tuning(arguments);
   if (!arguments.data.empty()) return run_loading(arguments);
   const WorkChoice& choice = arguments.work;
   const Device device = choice.open_device();
@@ -102,6 +132,9 @@ std::function<int()> define_bench(Arguments& arguments) {
   arguments.flag("--on-request", given->on_request,
                  "Measure for each line `SECONDS LEAST` of the standard input, the least number of "
                  "repetitions last; answer in JSON");
+  arguments.flag("--tune", given->tune,
+                 "Instead of a network, measure which variant of each kernel is fastest on this device, and "
+                 "keep that for every later run");
   arguments.option("--dump", given->dump,
                    "Write weights, input and output to this safetensors file, to compute the same elsewhere");
   arguments.option("--data", given->data,
@@ -111,6 +144,7 @@ std::function<int()> define_bench(Arguments& arguments) {
       "  tapeline bench --preset captcha --mode train --batch 64 --threads 2\n"
       "  tapeline bench best.safetensors --batch 1 --json\n"
       "  tapeline bench --preset captcha --data photos --augment strong\n"
+      "  tapeline bench --tune --device vulkan\n"
       "\nThe cold start is from the start of the process to the first result, and not among the "
       "repetitions.");
   return [given] { return run(*given); };

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "backends/vulkan/queue.h"
+#include "backends/vulkan/tune.h"
 #include "engine/counters.h"
 #include "engine/error.h"
 
@@ -101,17 +102,18 @@ class VulkanProgram final : public Executable {
 };
 
 DeviceInfo info_of(const PhysicalDevice& device) {
+  const bool tuned = device.reason.empty() && read_choice(identity_of(device));
   return {.id = device.id,
-          .name = device.name + ", " + device.about,
+          .name = device.name + ", " + device.about + (tuned ? ", tuned" : ""),
           .memory = device.memory,
           .precisions = device.precisions()};
 }
 
-class VulkanBackend final : public Backend, public CountsWork {
+class VulkanBackend final : public Backend, public CountsWork, public Tunes {
  public:
   explicit VulkanBackend(std::shared_ptr<LogicalDevice> device)
       : device_(std::move(device)),
-        variants_(Variants::of_environment()),
+        variants_(Variants::of(device_->physical())),
         memory_(std::make_shared<Memory>(device_)),
         pipelines_(std::make_shared<Pipelines>(device_)),
         queue_(std::make_shared<Queue>(device_, pipelines_)),
@@ -189,6 +191,10 @@ class VulkanBackend final : public Backend, public CountsWork {
     queue_->wait();
     staging_used_ = 0;
     report_messages();
+  }
+
+  std::vector<TunedKernel> tune() override {
+    return vulkan::tune({shared_from_this(), device_, memory_, pipelines_, queue_});
   }
 
   DeviceCounters counters() const override {

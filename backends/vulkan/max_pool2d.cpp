@@ -23,7 +23,7 @@ Push push_of(std::uint32_t count, const Shape& input, const Shape& output, const
       w.height, w.width,          w.stride_h,       w.stride_w,       w.pad_top,         w.pad_left};
 }
 
-bool take_lanes(const Shape& shape, bool fit, const Plan& plan) {
+bool take_lanes(const Shape& shape, bool fit, Plan& plan) {
   return plan.choose({Family::max_pool2d, shape[3], shape[3]}, {{Variant::lanes, fit}, {Variant::shared}}) ==
          Variant::lanes;
 }

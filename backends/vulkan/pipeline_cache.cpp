@@ -9,12 +9,11 @@
 #include <fstream>
 #include <vector>
 
+#include "backends/vulkan/identity.h"
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
-#include "engine/io/cache_folder.h"
 #include "engine/io/digest.h"
 #include "engine/warning.h"
-#include "shaders/digest.h"
 
 namespace tapeline::vulkan {
 namespace {
@@ -22,30 +21,11 @@ namespace {
 constexpr std::uintmax_t kMostBytes = std::uintmax_t{256} << 20;
 
 struct Header {
-  std::array<char, 8> magic{'T', 'P', 'L', 'V', 'K', 'C', '1', '\n'};
-  std::array<std::uint8_t, VK_UUID_SIZE> device{}, driver{}, cache{};
-  std::uint32_t driver_version = 0, vendor = 0, model = 0, pad = 0;
-  std::array<char, 16> shaders{};
+  std::array<char, 8> magic{'T', 'P', 'L', 'V', 'K', 'C', '2', '\n'};
+  Identity identity;
   std::uint64_t bytes = 0, digest = 0;  // of what follows
 };
-static_assert(sizeof(Header) == 8 + 3 * VK_UUID_SIZE + 16 + 16 + 16);
-
-Header header_of(VkPhysicalDevice device) {
-  VkPhysicalDeviceIDProperties id{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
-  VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-                                         .pNext = &id};
-  vkGetPhysicalDeviceProperties2(device, &properties);
-  Header header;
-  std::memcpy(header.device.data(), id.deviceUUID, VK_UUID_SIZE);
-  std::memcpy(header.driver.data(), id.driverUUID, VK_UUID_SIZE);
-  std::memcpy(header.cache.data(), properties.properties.pipelineCacheUUID, VK_UUID_SIZE);
-  header.driver_version = properties.properties.driverVersion;
-  header.vendor = properties.properties.vendorID;
-  header.model = properties.properties.deviceID;
-  static_assert(sizeof kShadersDigest == sizeof(Header::shaders) + 1);
-  std::memcpy(header.shaders.data(), kShadersDigest, header.shaders.size());
-  return header;
-}
+static_assert(sizeof(Header) == 8 + sizeof(Identity) + 16);
 
 /// What the file holds for this very header; nothing where there is no such file, or anything is wrong with
 /// it.
@@ -66,12 +46,10 @@ std::vector<std::byte> read(const std::filesystem::path& path, Header wanted) {
 }  // namespace
 
 PipelineCache::PipelineCache(std::shared_ptr<LogicalDevice> device) : device_(std::move(device)) {
-  const Header header = header_of(device_->physical().handle);
+  const Identity identity = identity_of(device_->physical());
+  path_ = file_of(identity, "bin");
   std::vector<std::byte> kept;
-  if (const auto folder = cache_folder()) {
-    path_ = *folder / fmt::format("vulkan-{:016x}.bin", digest(std::as_bytes(std::span(&header, 1))));
-    kept = read(*path_, header);
-  }
+  if (path_) kept = read(*path_, {.identity = identity});
   if (!kept.empty()) known_ = digest(kept);
   const VkPipelineCacheCreateInfo info{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                        .pNext = nullptr,
@@ -95,7 +73,7 @@ void PipelineCache::save() noexcept {
         VK_SUCCESS)
       return;
     file.resize(sizeof(Header) + bytes);
-    Header header = header_of(device_->physical().handle);
+    Header header{.identity = identity_of(device_->physical())};
     header.bytes = bytes;
     header.digest = digest(std::span(file).subspan(sizeof(Header)));
     if (header.digest == known_) return;

@@ -89,6 +89,8 @@ class Plan {
   void add(const Kernel& kernel);
 
   const std::vector<Dispatch>& dispatches() const { return dispatches_; }
+  /// The last choice between variants, if there was any.
+  std::optional<Variant> chosen() const { return chosen_; }
   /// What kernels compute with between their dispatches; as long as the plan may run, it must be held.
   const std::vector<std::shared_ptr<Block>>& scratch_blocks() const { return scratch_blocks_; }
 
@@ -97,8 +99,10 @@ class Plan {
   const LogicalDevice& device() const { return device_; }
   /// Whether the factors of products are fp16.
   bool half() const { return device_.precision() == Precision::fp16; }
-  Variant choose(const Task& task, std::initializer_list<Candidate> candidates) const {
-    return variants_.choose(task, candidates);
+  Variant choose(const Task& task, std::initializer_list<Candidate> candidates) {
+    const Variant variant = variants_.choose(task, candidates);
+    chosen_ = variant;
+    return variant;
   }
   /// Whether Variant::lanes, which shuffles and reads this operand as texels, fits.
   bool lanes_fit(const Place& place, bool fours) const;
@@ -127,6 +131,7 @@ class Plan {
   std::vector<Dispatch> dispatches_;
   std::vector<std::shared_ptr<Block>> scratch_blocks_;
   std::size_t scratch_used_ = 0;
+  std::optional<Variant> chosen_;
 };
 
 /// A grid with an invocation for each of `count` things.

@@ -125,6 +125,7 @@ TEST_CASE("what cannot be meant has exit status 2, and the nearest name is offer
         "--split");
   check({"bench"}, "presets: captcha");
   check({"bench", "captcha", "--preset", "captcha"}, "choose one");
+  check({"bench", "captcha", "--tune"}, "no network");
   check({"evaluate", "model"}, "--data");
   check({"synth", "words", "--output", "x"}, "the kinds are: expressions");
   check({"synth", "expressions"}, "--output");
