@@ -35,8 +35,8 @@ struct Verdict {
   DeviceInfo device;
   Precision precision = Precision::fp32;
   double tolerance = 0;
-  std::string failure;
-  Verification verification;
+  std::string failure = {};
+  Verification verification = {};
   const LayerDifference* wrong = nullptr;
 
   bool good() const { return failure.empty() && !wrong && verification.texts.empty(); }
