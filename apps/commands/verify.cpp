@@ -207,7 +207,7 @@ int run(const VerifyArguments& arguments) {
       progress.clear();
       if (!arguments.json) print(verdict);
       if (p == Precision::fp32 || !verdict.failure.empty() || verdict.good()) break;
-      if (!arguments.json) fmt::print("{} is off in {}; in fp32:\n\n", info.id, name_of(p));
+      if (!arguments.json) fmt::print("{} is off in {}; in fp32:\n\n", verdict.device.id, name_of(p));
     }
   const bool good = std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.good(); });
   if (arguments.json) {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -22,7 +23,8 @@ struct Trained {
   std::string best;            // path of the model
 };
 
-Trained train_on(const std::string& device, const std::filesystem::path& folder) {
+Trained train_on(const std::string& device, const std::filesystem::path& folder,
+                 Precision precision = Precision::fp32) {
   TrainOptions options;
   options.network =
       "[1,20,60,1 Cl3,3,8,2,2 Bn Al.1 Cl3,3,12,2,1 Bn Al.1 Mp3,1 S1(1x0)1,3 Do.1 (Lbx12 I) O1c]";
@@ -38,7 +40,7 @@ Trained train_on(const std::string& device, const std::filesystem::path& folder)
   options.optimizer = "adamw";
   options.clip = 1;
   options.evaluate_every = 1;
-  train(options, open_device(device), {});
+  train(options, open_device(device, {.precision = precision}), {});
   Trained trained{.losses = {},
                   .last = read_text(folder / "last.safetensors"),
                   .best = (folder / "best.safetensors").string()};
@@ -88,6 +90,22 @@ TEST_CASE("training: the loss follows the CPU's, and the same bits come each tim
       CHECK(alone.text == together[i].text);
       CHECK(alone.confidence == together[i].confidence);
     }
+  }
+}
+
+// A factor keeps 11 bits, so what is off is a few thousandths.
+TEST_CASE("training: fp16 scales the loss, and follows fp32") {
+  const auto precisions = open_device("vulkan")->describe().precisions;
+  if (std::find(precisions.begin(), precisions.end(), Precision::fp16) == precisions.end()) return;
+  const TemporaryFolder folder;
+  const Trained plain = train_on("vulkan", folder / "fp32"),
+                half = train_on("vulkan", folder / "fp16", Precision::fp16);
+  CHECK(read_text(folder / "fp16" / "log.jsonl").find("\"loss_scale\":65536") != std::string::npos);
+  REQUIRE(plain.losses.size() == half.losses.size());
+  for (std::size_t i = 0; i < plain.losses.size(); ++i) {
+    CAPTURE(i);
+    CHECK(half.losses[i] != plain.losses[i]);
+    CHECK(std::fabs(half.losses[i] - plain.losses[i]) <= (i == 0 ? 1e-3 : 2e-2) * plain.losses[i]);
   }
 }
 
