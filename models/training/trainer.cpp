@@ -342,10 +342,14 @@ class Trainer {
     cause += fmt::format(", on {}", names_of(batch));
     if (static_cast<int>(skipped_.size()) >= options_.skip_bad_steps)
       throw Error(
-          "train: {}; {}. The last checkpoint is kept. A lower --lr or --clip 1 may help; --skip-bad-steps "
+          "train: {}; {}. The last checkpoint is kept. {}A lower --lr or --clip 1 may help; --skip-bad-steps "
           "{} "
           "goes on without such a step",
-          what, cause, skipped_.size() + 1);
+          what, cause,
+          scales_loss() ? "In fp16 what is beyond 65504 is infinite: --resume --precision fp32 goes on "
+                          "without that limit. "
+                        : "",
+          skipped_.size() + 1);
     skipped_.push_back(blamed);
     say(fmt::format("{}; {}. Going on without step {}, {} of {} that may be left out", what, cause,
                     blamed + 1, skipped_.size(), options_.skip_bad_steps));

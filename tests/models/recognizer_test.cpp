@@ -142,6 +142,32 @@ TEST_CASE("recognizer: reads with the weights of its first reading until it is t
   CHECK(after == Recognizer(model).read(std::span(&image, 1))[0].confidence);
 }
 
+TEST_CASE("recognizer: what is not finite is read again by the model that it is given then") {
+  const Device device = open_device("cpu");
+  const Model good = make_model(kAnyWidth, Charset("abcdef"), device, 5);
+  Model bad = make_model(kAnyWidth, Charset("abcdef"), device, 5);
+  for (const NamedTensor& p : bad.network->state().parameters)
+    if (p.name == "output.weight")
+      p.tensor.upload(std::vector<float>(static_cast<std::size_t>(p.tensor.elements()), INFINITY));
+  const std::vector<Image> images = {noise_image(90, 16, 1, 3), noise_image(40, 16, 1, 4)};
+  const std::vector<Reading> wanted = Recognizer(good).read(images);
+  Recognizer recognizer(bad);
+  int asked = 0;
+  recognizer.when_not_finite([&] {
+    ++asked;
+    return make_model(kAnyWidth, Charset("abcdef"), device, 5);
+  });
+  for (int time = 0; time < 2; ++time) {
+    const std::vector<Reading> found = recognizer.read(images, 1);
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      CHECK(found[i].text == wanted[i].text);
+      CHECK(found[i].confidence == wanted[i].confidence);
+    }
+  }
+  CHECK(asked == 1);
+  CHECK(&recognizer.model() != &bad);
+}
+
 TEST_CASE("model: one file holds it all") {
   const TemporaryFolder folder;
   const std::string path = (folder / "m.safetensors").string();
