@@ -66,8 +66,7 @@ void Pipelines::build(const std::vector<Dispatch>& dispatches) {
   std::vector<std::pair<VkPipeline*, const Dispatch*>> missing;
   for (const Dispatch& dispatch : dispatches) {
     if (dispatch.groups == 0) continue;
-    const auto [entry, made] =
-        pipelines_.try_emplace({dispatch.shader, constants_of(dispatch)}, VkPipeline{});
+    const auto entry = pipelines_.try_emplace({dispatch.shader, constants_of(dispatch)}, VkPipeline{}).first;
     if (!entry->second && std::none_of(missing.begin(), missing.end(),
                                        [&](const auto& m) { return m.first == &entry->second; }))
       missing.emplace_back(&entry->second, &dispatch);
