@@ -1,6 +1,7 @@
-// Convolutions without groups go to one of two tiled shaders (variants.h): `lanes` on drivers on the
+// Convolutions without groups go to one of the tiled shaders (variants.h): `lanes` on drivers on the
 // processor, `shared` on GPUs. They sum every element in the same order, as the plain ones do that take
-// groups, so whichever is chosen, the bits are the same.
+// groups, so whichever is chosen, the bits are the same. `cooperative` is for fp16 on GPUs, whose units sum
+// in an order of their own.
 
 #include "backends/vulkan/conv2d.h"
 
@@ -11,6 +12,8 @@
 #include "backends/vulkan/slabs.h"
 #include "shaders/conv2d_backward_input.spv.h"
 #include "shaders/conv2d_backward_weight.spv.h"
+#include "shaders/conv2d_cooperative.spv.h"
+#include "shaders/conv2d_cooperative_weight.spv.h"
 #include "shaders/conv2d_forward.spv.h"
 #include "shaders/conv2d_lanes.spv.h"
 #include "shaders/conv2d_lanes_weight.spv.h"
@@ -26,6 +29,8 @@ namespace {
 constexpr Shader kForward{"conv2d_forward", conv2d_forward_spv};
 constexpr Shader kBackwardInput{"conv2d_backward_input", conv2d_backward_input_spv};
 constexpr Shader kBackwardWeight{"conv2d_backward_weight", conv2d_backward_weight_spv};
+constexpr Shader kCooperative{"conv2d_cooperative", conv2d_cooperative_spv};
+constexpr Shader kCooperativeWeight{"conv2d_cooperative_weight", conv2d_cooperative_weight_spv};
 constexpr Shader kLanes{"conv2d_lanes", conv2d_lanes_spv};
 constexpr Shader kLanesWeight{"conv2d_lanes_weight", conv2d_lanes_weight_spv};
 constexpr Shader kShared{"conv2d_shared", conv2d_shared_spv};
@@ -132,14 +137,59 @@ void dispatch_shared(const Conv2dGeometry& g, bool backward, const Place& input,
                  in_fours(g.in_channels), in_fours(g.out_channels), tall});
 }
 
+// The first choice of a GPU, and the last where the processor plays one. They take channels that fill
+// matrices, and nothing that the batch decides, since the bits are others than those of the other tiles.
+std::pair<Candidate, Candidate> cooperative_candidates(const Conv2dGeometry& g, const Plan& plan) {
+  constexpr int kFewest = 8;
+  const LogicalDevice& device = plan.device();
+  const bool fits = device.precision() == Precision::fp16 && device.physical().cooperative &&
+                    g.in_channels >= kFewest && g.out_channels >= kFewest;
+  return {{Variant::cooperative, fits && !device.is_cpu()}, {Variant::cooperative, fits}};
+}
+
+/// A workgroup's tile, and how a subgroup fills its part of it.
+struct CooperativeTile {
+  const CooperativeMatrix& matrix;
+  std::uint32_t rows, down, across;
+};
+
+CooperativeTile cooperative_tile(const Plan& plan, std::uint64_t rows, std::uint32_t outputs) {
+  using Matrix = CooperativeMatrix;
+  constexpr std::uint64_t kEnough = 256;  // workgroups, as above
+  const Matrix& matrix = plan.device().physical().cooperative;
+  const bool many = rows / Matrix::kTallRows * divide(outputs, Matrix::kColumns) >= kEnough,
+             room =
+                 matrix.shared_bytes(Matrix::kTallRows) <= plan.device().limits().maxComputeSharedMemorySize;
+  const std::uint32_t height = many && room ? Matrix::kTallRows : Matrix::kRows;
+  return {matrix, height, height / 2 / matrix.rows, Matrix::kColumns / 2 / matrix.columns};
+}
+
+void dispatch_cooperative(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
+                          const Place& output, const ProductEnd& end, Push push, Plan& plan) {
+  const std::uint32_t outputs = narrow(g.out_channels);
+  const auto [matrix, rows, down, across] = cooperative_tile(plan, positions_of(g), outputs);
+  const std::uint32_t deep = std::max(matrix.deep, g.in_channels > 16 ? CooperativeMatrix::kMostDeep : 16u);
+  plan.dispatch(kCooperative, {in(input), in(weight), end.bias, end.accumulate ? both(output) : out(output)},
+                push,
+                {std::uint64_t{divide(positions_of(g), rows)} * divide(outputs, CooperativeMatrix::kColumns),
+                 matrix.invocations(), matrix.subgroup},
+                {number(end.activation.kind), end.bias.place.bytes > 0, end.accumulate, backward,
+                 in_fours(g.in_channels), in_fours(g.out_channels), matrix.rows, matrix.columns, matrix.deep,
+                 down, across, deep});
+}
+
 void dispatch_tiles(const Conv2dGeometry& g, bool backward, const Place& input, const Place& weight,
                     const Place& output, const ProductEnd& end, Plan& plan) {
   Push push = push_of(g);
   push.slope = end.activation.slope;
   const bool lanes =
       plan.lanes_fit(input, in_fours(g.in_channels)) && plan.lanes_fit(weight, in_fours(g.out_channels));
-  const Variant chosen = plan.choose(task_of(Family::product, g),
-                                     {{Variant::lanes, lanes}, {Variant::shared}, {Variant::shared_32}});
+  const auto [first, last] = cooperative_candidates(g, plan);
+  const Variant chosen =
+      plan.choose(task_of(Family::product, g),
+                  {first, {Variant::lanes, lanes}, {Variant::shared}, {Variant::shared_32}, last});
+  if (chosen == Variant::cooperative)
+    return dispatch_cooperative(g, backward, input, weight, output, end, push, plan);
   if (chosen == Variant::lanes) return dispatch_lanes(g, backward, input, weight, output, end, push, plan);
   dispatch_shared(g, backward, input, weight, output, end, push, chosen == Variant::shared_32, plan);
 }
@@ -213,8 +263,10 @@ void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place&
   const bool input_fours = in_fours(push.in_pitch | inputs),
              output_fours = in_fours(push.out_pitch | outputs);
   const bool lanes = plan.lanes_fit(input, input_fours) && plan.lanes_fit(grad_output, output_fours);
-  if (plan.choose(task_of(Family::weight_gradient, g), {{Variant::lanes, lanes}, {Variant::shared}}) ==
-      Variant::lanes) {
+  const auto [first, last] = cooperative_candidates(g, plan);
+  const Variant chosen = plan.choose(task_of(Family::weight_gradient, g),
+                                     {first, {Variant::lanes, lanes}, {Variant::shared}, last});
+  if (chosen == Variant::lanes) {
     const LanesTile tile = lanes_tile(plan, g.out_channels);
     const std::uint32_t eights = inputs >= 16 ? 2 : 1;
     plan.dispatch(kLanesWeight,
@@ -222,6 +274,14 @@ void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place&
                    factors_as_texels(grad_output, output_fours, plan), out(partial), out(bias)},
                   push, {groups(eights * 8, tile.blocks), tile.lanes},
                   {input_fours, output_fours, direct, tile.fours, eights});
+  } else if (chosen == Variant::cooperative) {
+    const std::uint64_t rows = std::uint64_t{windows} * inputs * slabs.count;
+    const auto [matrix, height, down, across] = cooperative_tile(plan, inputs > 64 ? rows : 0, outputs);
+    plan.dispatch(
+        kCooperativeWeight, {in(input), in(grad_output), out(partial), out(bias)}, push,
+        {groups(height, divide(outputs, CooperativeMatrix::kColumns)), matrix.invocations(), matrix.subgroup},
+        {input_fours, output_fours, direct, 0, 0, 0, matrix.rows, matrix.columns, matrix.deep, down, across,
+         CooperativeMatrix::kMostDeep});
   } else {
     plan.dispatch(plan.half() ? kSharedWeightHalf : kSharedWeight,
                   {in(input), in(grad_output), out(partial), out(bias)}, push,

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "engine/error.h"
 
@@ -37,6 +38,10 @@ bool has(const std::vector<VkExtensionProperties>& extensions, const char* name)
   return std::any_of(extensions.begin(), extensions.end(), [&](const VkExtensionProperties& extension) {
     return std::strcmp(extension.extensionName, name) == 0;
   });
+}
+
+bool has_all(const std::vector<VkExtensionProperties>& extensions, std::span<const char* const> names) {
+  return std::all_of(names.begin(), names.end(), [&](const char* name) { return has(extensions, name); });
 }
 
 /// A family that computes, one without graphics where there is a choice: it is less busy.
@@ -83,7 +88,7 @@ bool has_fp16(VkPhysicalDevice device, std::uint32_t api,
   return half.arithmetic.shaderFloat16 && half.storage.storageBuffer16BitAccess;
 }
 
-std::string describe_features(VkPhysicalDevice device, std::uint32_t api, bool fp16,
+std::string describe_features(const PhysicalDevice& device, std::uint32_t api,
                               const std::vector<VkExtensionProperties>& extensions) {
   VkPhysicalDeviceSubgroupProperties subgroup{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
   VkPhysicalDeviceDriverProperties driver{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
@@ -95,14 +100,15 @@ std::string describe_features(VkPhysicalDevice device, std::uint32_t api, bool f
     properties.pNext = &driver;
   else
     properties.pNext = &subgroup;
-  vkGetPhysicalDeviceProperties2(device, &properties);
+  vkGetPhysicalDeviceProperties2(device.handle, &properties);
 
-  std::string text;
+  std::string text, matrices = "no cooperative matrices";
+  if (const CooperativeMatrix& size = device.cooperative)
+    matrices = fmt::format("cooperative matrices {}x{}x{}", size.rows, size.columns, size.deep);
   if (knows_driver) text = fmt::format("{} {}, ", driver.driverName, driver.driverInfo);
-  return text + fmt::format("Vulkan {}.{}, subgroups of {}, {} fp16, {} cooperative matrices",
-                            VK_API_VERSION_MAJOR(api), VK_API_VERSION_MINOR(api), subgroup.subgroupSize,
-                            fp16 ? "with" : "no",
-                            has(extensions, "VK_KHR_cooperative_matrix") ? "with" : "no");
+  return text + fmt::format("Vulkan {}.{}, subgroups of {}, {} fp16, {}", VK_API_VERSION_MAJOR(api),
+                            VK_API_VERSION_MINOR(api), subgroup.subgroupSize, device.fp16 ? "with" : "no",
+                            matrices);
 }
 
 PhysicalDevice examine(VkPhysicalDevice handle, std::size_t index) {
@@ -139,7 +145,9 @@ PhysicalDevice examine(VkPhysicalDevice handle, std::size_t index) {
     device.shuffle_lanes = shuffle_lanes_of(handle);
     const auto extensions = extensions_of(handle);
     device.fp16 = has_fp16(handle, properties.apiVersion, extensions);
-    device.about += ", " + describe_features(handle, properties.apiVersion, device.fp16, extensions);
+    if (device.fp16 && has_all(extensions, CooperativeFeatures::kExtensions))
+      device.cooperative = find_cooperative_matrix(handle);
+    device.about += ", " + describe_features(device, properties.apiVersion, extensions);
   }
   return device;
 }
@@ -181,6 +189,12 @@ LogicalDevice::LogicalDevice(std::shared_ptr<Instance> instance, PhysicalDevice 
     half.arithmetic.shaderFloat16 = half.storage.storageBuffer16BitAccess = VK_TRUE;
     constexpr const char* kHalf = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;  // a part of Vulkan since 1.2
     if (has(offered, kHalf)) extensions.push_back(kHalf);
+  }
+  CooperativeFeatures cooperative;
+  if (physical_.cooperative) {
+    cooperative.set_all();
+    half.storage.pNext = cooperative.chain();
+    for (const char* extension : CooperativeFeatures::kExtensions) extensions.push_back(extension);
   }
   VkDeviceCreateInfo info{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
   if (physical_.fp16) info.pNext = &half.arithmetic;

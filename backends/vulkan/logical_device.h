@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/vulkan/cooperative_matrix.h"
 #include "backends/vulkan/instance.h"
 #include "engine/precision.h"
 
@@ -23,6 +24,7 @@ struct PhysicalDevice {
   std::uint32_t queue_family = 0;
   std::uint32_t shuffle_lanes = 0;  // of a subgroup that can shuffle and vote; 0 where it cannot
   bool fp16 = false;                // computes with 16-bit floats, and has buffers of them
+  CooperativeMatrix cooperative;    // in fp16, where it has them
 
   /// That it can be opened with.
   std::vector<Precision> precisions() const;

@@ -115,6 +115,13 @@ VkPipeline Pipelines::create(const Dispatch& dispatch) const {
                 .module = module,
                 .pName = "main",
                 .pSpecializationInfo = &constants};
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup{
+      .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
+  if (dispatch.subgroup > 0) {
+    subgroup.requiredSubgroupSize = dispatch.subgroup;
+    info.stage.pNext = &subgroup;
+    info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+  }
   info.layout = layout(dispatch).pipeline;
   VkPipeline pipeline = VK_NULL_HANDLE;
   const VkResult result = vkCreateComputePipelines(handle, cache_.handle(), 1, &info, nullptr, &pipeline);

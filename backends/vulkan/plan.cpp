@@ -79,6 +79,7 @@ Dispatch& Plan::append(const Shader& shader, std::initializer_list<Operand> oper
   std::copy(constants.begin(), constants.end(), made.constants.begin() + 1);
   made.constant_count = constants.size() + 1;
   made.groups = grid.groups;
+  made.subgroup = grid.subgroup;
   dispatches_.push_back(made);
   return dispatches_.back();
 }

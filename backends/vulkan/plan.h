@@ -57,14 +57,16 @@ inline Operand in(const View& view) { return in(place_of(view)); }
 inline Operand out(const View& view) { return out(place_of(view)); }
 inline Operand both(const View& view) { return both(place_of(view)); }
 
-/// Invocations are counted in one dimension; a workgroup has `local` of them.
+/// Invocations are counted in one dimension; a workgroup has `local` of them. Where `subgroup` is not 0, they
+/// are in whole subgroups of that size; else these are as the driver likes.
 struct Grid {
   std::uint64_t groups = 0;
   std::uint32_t local = 64;
+  std::uint32_t subgroup = 0;
 };
 
 struct Dispatch {
-  static constexpr std::size_t kMostOperands = 8, kMostTexels = 2, kMostPush = 128, kMostConstants = 9;
+  static constexpr std::size_t kMostOperands = 8, kMostTexels = 2, kMostPush = 128, kMostConstants = 13;
 
   const Shader* shader = nullptr;
   std::string_view kernel;  // for messages
@@ -76,6 +78,7 @@ struct Dispatch {
   std::array<std::byte, kMostPush> push{};
   std::uint32_t push_bytes = 0;
   std::uint64_t groups = 0;
+  std::uint32_t subgroup = 0;  // as Grid's
   double flops = 0;
 };
 

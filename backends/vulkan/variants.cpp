@@ -57,6 +57,8 @@ std::string_view name_of(Variant variant) {
       return "shared";
     case Variant::shared_32:
       return "shared-32";
+    case Variant::cooperative:
+      return "cooperative";
   }
   return "?";
 }

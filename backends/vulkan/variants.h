@@ -18,11 +18,13 @@
 namespace tapeline::vulkan {
 
 enum class Variant : std::uint32_t {
-  lanes,      // a subgroup is a vector register: for drivers on the processor
-  shared,     // tiles of 64 rows in shared memory, of 32 where 64 would leave a GPU idle
-  shared_32,  // tiles of 32 rows always
+  lanes,        // a subgroup is a vector register: for drivers on the processor
+  shared,       // tiles of 64 rows in shared memory, of 32 where 64 would leave a GPU idle
+  shared_32,    // tiles of 32 rows always
+  cooperative,  // cooperative matrices, in fp16
 };
-inline constexpr std::array kVariants{Variant::lanes, Variant::shared, Variant::shared_32};
+inline constexpr std::array kVariants{Variant::lanes, Variant::shared, Variant::shared_32,
+                                      Variant::cooperative};
 
 /// "shared-32"
 std::string_view name_of(Variant variant);

@@ -78,6 +78,11 @@ TEST_CASE("conv2d: rows in bf16 and fp16") {
            {.stride_h = 2, .stride_w = 2, .groups = 4}),
       conv("depthwise", {2, 5, 6, 7}, {3, 3, 1, 7}, {.groups = 7}),
       conv("empty batch", {0, 4, 5, 3}, {3, 3, 3, 4}),
+      conv("3x3 stride 2, channels in fours", {2, 9, 11, 16}, {3, 3, 16, 24}, {.stride_h = 2, .stride_w = 2}),
+      conv("dilation, odd channels", {1, 9, 12, 9}, {3, 3, 9, 11}, {.dilation_h = 2, .dilation_w = 3}),
+      conv("2x3 valid stride 2x1, many channels", {2, 6, 8, 12}, {2, 3, 12, 72},
+           {.stride_h = 2, .padding = Padding::valid()}),
+      conv("3x3, many slabs", {3, 20, 35, 10}, {3, 3, 10, 8}),
   });
 }
 

@@ -87,6 +87,7 @@ TEST_CASE("linear and matmul: rows in bf16 and fp16") {
       layer("deep and tall", {170, 600}, 35),
       layer("very many rows", {2303, 33}, 35),
       layer("empty batch", {0, 4}, 3),
+      layer("tall tiles", {11100, 9}, 130),
       product("odd", {37, 41}, {41, 43}),
       product("odd, first transposed", {41, 37}, {41, 43}, true, false),
       product("odd, second transposed", {37, 41}, {43, 41}, false, true),
