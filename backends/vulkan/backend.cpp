@@ -101,8 +101,8 @@ class VulkanProgram final : public Executable {
   std::vector<std::shared_ptr<Recording>> recordings_;
 };
 
-DeviceInfo info_of(const PhysicalDevice& device) {
-  const bool tuned = device.reason.empty() && read_choice(identity_of(device));
+DeviceInfo info_of(const PhysicalDevice& device, Precision precision = Precision::fp32) {
+  const bool tuned = device.reason.empty() && read_choice(identity_of(device), precision);
   return {.id = device.id,
           .name = device.name + ", " + device.about + (tuned ? ", tuned" : ""),
           .memory = device.memory,
@@ -113,13 +113,13 @@ class VulkanBackend final : public Backend, public CountsWork, public Tunes {
  public:
   explicit VulkanBackend(std::shared_ptr<LogicalDevice> device)
       : device_(std::move(device)),
-        variants_(Variants::of(device_->physical())),
+        variants_(Variants::of(device_->physical(), device_->precision())),
         memory_(std::make_shared<Memory>(device_)),
         pipelines_(std::make_shared<Pipelines>(device_)),
         queue_(std::make_shared<Queue>(device_, pipelines_)),
         staging_(device_, kStagingBytes, device_->staging_memory(), true) {}
 
-  DeviceInfo describe() const override { return info_of(device_->physical()); }
+  DeviceInfo describe() const override { return info_of(device_->physical(), device_->precision()); }
   Precision precision() const override { return device_->precision(); }
 
   std::shared_ptr<Block> allocate(std::size_t bytes) override {

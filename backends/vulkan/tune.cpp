@@ -147,7 +147,7 @@ std::vector<TunedKernel> tune(const Bench& bench) {
       told.ways.push_back({std::string(name_of(runner.variant)), 1e3 * runner.seconds});
     report.push_back(std::move(told));
   }
-  write_choice(identity_of(bench.device->physical()), choice);
+  write_choice(identity_of(bench.device->physical()), choice, bench.device->precision());
   return report;
 }
 

@@ -22,6 +22,10 @@ std::string first_line(const Identity& identity) {
   return fmt::format("tapeline vulkan choice 1 of {:016x}\n", digest(std::as_bytes(std::span(&identity, 1))));
 }
 
+std::string extension(Precision precision) {
+  return precision == Precision::fp32 ? "choice" : fmt::format("{}.choice", tapeline::name_of(precision));
+}
+
 std::string last_line(std::string_view text) {
   return fmt::format("digest {:016x}\n", digest(std::as_bytes(std::span(text))));
 }
@@ -94,10 +98,10 @@ std::string size_of(const TaskClass& task) {
          text("outputs", task.outputs, TaskClass::kOutputs);
 }
 
-Variants Variants::of(const PhysicalDevice& device) {
+Variants Variants::of(const PhysicalDevice& device, Precision precision) {
   Variants variants;
   variants.forced_ = forced();
-  variants.tuned_ = read_choice(identity_of(device)).value_or(Choice{});
+  variants.tuned_ = read_choice(identity_of(device), precision).value_or(Choice{});
   return variants;
 }
 
@@ -120,8 +124,8 @@ Variant Variants::choose(const Task& task, std::initializer_list<Candidate> cand
       ->variant;
 }
 
-std::optional<Variants::Choice> read_choice(const Identity& identity) {
-  const auto path = file_of(identity, "choice");
+std::optional<Variants::Choice> read_choice(const Identity& identity, Precision precision) {
+  const auto path = file_of(identity, extension(precision));
   std::error_code error;
   if (!path || std::filesystem::file_size(*path, error) > kMostBytes || error) return {};
   std::ifstream file(*path, std::ios::binary);
@@ -144,8 +148,8 @@ std::optional<Variants::Choice> read_choice(const Identity& identity) {
   return choice;
 }
 
-void write_choice(const Identity& identity, const Variants::Choice& choice) {
-  const auto path = file_of(identity, "choice");
+void write_choice(const Identity& identity, const Variants::Choice& choice, Precision precision) {
+  const auto path = file_of(identity, extension(precision));
   if (!path)
     throw Error("there is no folder to keep the choice in; set TAPELINE_CACHE to one that can be written to");
   std::string text = first_line(identity);

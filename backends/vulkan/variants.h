@@ -74,9 +74,9 @@ class Variants {
  public:
   using Choice = std::map<TaskClass, Variant>;
 
-  /// By the environment and by what was kept for this device. Throws Error where TAPELINE_VULKAN_TILES names
-  /// no variant.
-  static Variants of(const PhysicalDevice& device);
+  /// By the environment and by what was kept for this device in this precision. Throws Error where
+  /// TAPELINE_VULKAN_TILES names no variant.
+  static Variants of(const PhysicalDevice& device, Precision precision = Precision::fp32);
   /// This one wherever it fits.
   static Variants only(Variant variant);
 
@@ -89,10 +89,12 @@ class Variants {
   Choice tuned_;
 };
 
-/// What was measured on this device, kept in one small file beside its compiled shaders. A file that is
-/// damaged, or another's, counts as none, and a name in it that this program does not know as not measured.
-std::optional<Variants::Choice> read_choice(const Identity& identity);
+/// What was measured on this device in this precision, kept in one small file beside its compiled shaders. A
+/// file that is damaged, or another's, counts as none, and a name in it that this program does not know as
+/// not measured.
+std::optional<Variants::Choice> read_choice(const Identity& identity, Precision precision = Precision::fp32);
 /// Throws Error where it cannot be written.
-void write_choice(const Identity& identity, const Variants::Choice& choice);
+void write_choice(const Identity& identity, const Variants::Choice& choice,
+                  Precision precision = Precision::fp32);
 
 }  // namespace tapeline::vulkan

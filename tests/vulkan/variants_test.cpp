@@ -107,6 +107,10 @@ TEST_CASE("variants: what was kept counts only whole, and for this device") {
   write_choice(mine, choice);
   CHECK(read_choice(mine) == choice);
   CHECK_FALSE(read_choice(another));
+  CHECK_FALSE(read_choice(mine, Precision::fp16));
+  write_choice(mine, all_with(Variant::cooperative), Precision::fp16);
+  CHECK(read_choice(mine, Precision::fp16) == all_with(Variant::cooperative));
+  CHECK(read_choice(mine) == choice);
   const std::filesystem::path path = *file_of(mine, "choice");
   const std::string good = read_text(path);
 
