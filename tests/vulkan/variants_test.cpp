@@ -54,9 +54,9 @@ Tensor drawn(const Device& device, const Shape& shape, std::uint64_t seed) {
 }
 
 /// A convolution of `count` images that begin alike, and its gradients.
-std::vector<std::vector<float>> computed(std::int64_t count) {
-  const Device device = open_device("vulkan");
-  Tensor x = drawn(device, {count, 6, 9, 4}, 1), w = drawn(device, {3, 3, 4, 8}, 2);
+std::vector<std::vector<float>> computed(std::int64_t count, Precision precision = Precision::fp32) {
+  const Device device = open_device("vulkan", {.precision = precision});
+  Tensor x = drawn(device, {count, 6, 9, 8}, 1), w = drawn(device, {3, 3, 8, 8}, 2);
   x.set_requires_grad(), w.set_requires_grad();
   const Tensor y = conv2d(x, w, {});
   sum(y * y).backward();
@@ -154,17 +154,21 @@ TEST_CASE("variants: with any choice, the same bits again, and alone as in a bat
   const TemporaryFolder folder;
   const Set cache("TAPELINE_CACHE", folder.path().string());
   const Device keeps_the_functions = open_device("vulkan");
-  const auto untuned = computed(5);
-  for (const Variant variant : kVariants) {
-    CAPTURE(name_of(variant));
-    write_choice(identity_of(first_device()), all_with(variant));
-    const auto five = computed(5), again = computed(5), one = computed(1);
-    CHECK((five == again));
-    CHECK(begins_with(five[0], one[0]));
-    CHECK(begins_with(five[1], one[1]));
-    for (std::size_t i = 0; i < five.size(); ++i)
-      for (std::size_t k = 0; k < five[i].size(); ++k)
-        CHECK(five[i][k] == doctest::Approx(untuned[i][k]).epsilon(1e-5));
+  for (const Precision precision : first_device().precisions()) {
+    const auto untuned = computed(5, precision);
+    for (const Variant variant : kVariants) {
+      CAPTURE(tapeline::name_of(precision));
+      CAPTURE(name_of(variant));
+      write_choice(identity_of(first_device()), all_with(variant), precision);
+      const auto five = computed(5, precision), again = computed(5, precision), one = computed(1, precision);
+      CHECK((five == again));
+      CHECK(begins_with(five[0], one[0]));
+      CHECK(begins_with(five[1], one[1]));
+      const double allowed = precision == Precision::fp16 ? 1e-3 : 1e-5;
+      for (std::size_t i = 0; i < five.size(); ++i)
+        for (std::size_t k = 0; k < five[i].size(); ++k)
+          CHECK(five[i][k] == doctest::Approx(untuned[i][k]).epsilon(allowed));
+    }
   }
 }
 
