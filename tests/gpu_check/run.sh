@@ -67,6 +67,11 @@ for kind in cuda vulkan; do
   if wanted tests; then
     check "$kind, table of kernels" env TAPELINE_TEST_DEVICE="$kind" "$tests"
     [ "$kind" = cuda ] && check "cuda, table of kernels, without cuBLAS" env TAPELINE_TEST_DEVICE=cuda TAPELINE_CUDA_BLAS=0 "$tests"
+    if [ "$kind" = vulkan ]; then
+      for tiles in shared cooperative; do
+        check "vulkan, products in fp16, $tiles" env TAPELINE_TEST_DEVICE=vulkan TAPELINE_VULKAN_TILES=$tiles "$tests" -tc='*in bf16 and fp16'
+      done
+    fi
   fi
   if [ "$kind" = cuda ] && wanted sanitizers; then
     if sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null); then
@@ -93,6 +98,12 @@ if wanted speed; then
     say "## Speed of $device" ''
     "$python" tests/gpu_check/measure.py "$device" --rows "$rows" 2>&1 | tee -a "$report" || failures=$((failures + 1))
     say ''
+    if [[ $device = vulkan* ]]; then
+      for precision in fp32 fp16; do
+        say "Variants in $precision (cooperative matrices are one in fp16, where the device has them):" '' '```' \
+          "$(TAPELINE_CACHE=$logs/cache "$program" bench --tune --device "$device" --precision $precision 2>&1)" '```' ''
+      done
+    fi
     "$python" tests/gpu_check/floors.py "$device" 2>&1 | tee -a "$report" || failures=$((failures + 1))
     say '' "Kernel by kernel, one training step of crnn-body at batch 512:" '' '```' \
       "$("$program" profile --preset crnn-body --charset 0123456789abcdefghijklmnopqrstuvwxyz --mode train --batch 512 --device "$device" 2>&1 | head -n 60)" '```' ''
