@@ -42,8 +42,7 @@ const char* const kDataHelp =
     "`path<TAB>text` lines; or synth:expressions?seed=7. #FROM:TO behind it takes a range, #-400: the last "
     "400";
 
-DatasetPtr DataChoice::open(bool strict) const {
-  DatasetPtr dataset = open_dataset(data, strict);
+DatasetPtr DataChoice::take(DatasetPtr dataset) const {
   if (!split.empty()) dataset = take_part(std::move(dataset), parse_split(split), part);
   if (limit > 0) dataset = take_first(std::move(dataset), static_cast<std::size_t>(limit));
   return dataset;

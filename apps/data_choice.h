@@ -19,7 +19,9 @@ struct DataChoice {
   Part part = Part::training;
   std::int64_t limit = 0;  // 0: all
 
-  DatasetPtr open(bool strict = false) const;
+  DatasetPtr open(bool strict = false) const { return take(open_dataset(data, strict)); }
+  /// The same of what open_dataset(data) gave.
+  DatasetPtr take(DatasetPtr dataset) const;
 
   /// `photos | training of 0.8:0.2 | first 600`, which parse() turns into the same again.
   std::string text() const;

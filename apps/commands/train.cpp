@@ -169,8 +169,12 @@ int run(const TrainArguments& arguments, const Overrides& overrides) {
   options.strict = arguments.options.strict;
   options.skip_bad_steps = arguments.options.skip_bad_steps;
   options.loader_threads = arguments.device.threads;
-  options.training = DataChoice::parse(options.data).open(options.strict);
-  options.validation = DataChoice::parse(options.validate).open(options.strict);
+  const DataChoice training = DataChoice::parse(options.data),
+                   validation = DataChoice::parse(options.validate);
+  DatasetPtr whole = open_dataset(training.data, options.strict);
+  options.training = training.take(whole);
+  if (validation.data != training.data) whole = open_dataset(validation.data, options.strict);
+  options.validation = validation.take(std::move(whole));
 
   const StopSignal stop;
   TrainCallbacks callbacks;

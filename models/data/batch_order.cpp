@@ -1,6 +1,7 @@
 #include "models/data/batch_order.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "engine/error.h"
@@ -22,6 +23,8 @@ BatchOrder::BatchOrder(std::size_t samples, std::vector<int> widths, const Batch
   const bool endless = samples == Dataset::kEndless;
   if (endless && !options.training)
     throw Error("an endless set cannot be gone through once: give it an end with &count=2000, or a limit");
+  if (!endless && options.training && samples > std::numeric_limits<std::uint32_t>::max())
+    throw Error("{} samples cannot be shuffled: give fewer than 2^32, or no count at all", samples);
   const bool partial = !options.training && samples % batch_size_ != 0;
   batches_ = endless ? Dataset::kEndless : samples / batch_size_ + partial;
   options_.group_widths = options.group_widths && options.training && widths_.size() == samples;
@@ -30,7 +33,7 @@ BatchOrder::BatchOrder(std::size_t samples, std::vector<int> widths, const Batch
 std::vector<std::size_t> BatchOrder::batch(std::size_t k) const {
   if (!options_.training || samples_ == Dataset::kEndless) {
     const std::size_t first = k * batch_size_;
-    Samples samples(std::min(batch_size_, samples_ - first));
+    std::vector<std::size_t> samples(std::min(batch_size_, samples_ - first));
     std::iota(samples.begin(), samples.end(), first);
     return samples;
   }
@@ -48,7 +51,7 @@ std::shared_ptr<const BatchOrder::Samples> BatchOrder::epoch(std::size_t number)
 
 BatchOrder::Samples BatchOrder::make_epoch(std::size_t number) const {
   Samples samples(samples_);
-  std::iota(samples.begin(), samples.end(), std::size_t{0});
+  std::iota(samples.begin(), samples.end(), 0u);
   Random(options_.seed, number).shuffle(samples);
   if (options_.group_widths) group_by_width(samples, number);
   return samples;
@@ -59,7 +62,7 @@ void BatchOrder::group_by_width(Samples& samples, std::uint64_t epoch) const {
   for (std::size_t at = 0; at < whole; at += pool) {
     const auto begin = samples.begin() + static_cast<std::ptrdiff_t>(at);
     const auto end = samples.begin() + static_cast<std::ptrdiff_t>(std::min(at + pool, whole));
-    std::stable_sort(begin, end, [&](std::size_t a, std::size_t b) { return widths_[a] < widths_[b]; });
+    std::stable_sort(begin, end, [&](std::uint32_t a, std::uint32_t b) { return widths_[a] < widths_[b]; });
   }
   std::vector<std::size_t> order(batches_);
   std::iota(order.begin(), order.end(), std::size_t{0});

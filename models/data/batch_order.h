@@ -24,7 +24,7 @@ class BatchOrder {
  public:
   /// `samples` may be Dataset::kEndless, which is never shuffled. `widths` has one a sample, and is needed
   /// for group_widths alone. In training, a set with fewer samples than a batch gives one batch of all of
-  /// them an epoch.
+  /// them an epoch. Error for 2^32 samples or more that are no endless set.
   BatchOrder(std::size_t samples, std::vector<int> widths, const BatchOrderOptions& options);
 
   /// Batches of an epoch; kEndless where the samples are.
@@ -37,7 +37,7 @@ class BatchOrder {
   std::vector<std::size_t> batch(std::size_t k) const;
 
  private:
-  using Samples = std::vector<std::size_t>;
+  using Samples = std::vector<std::uint32_t>;
 
   std::shared_ptr<const Samples> epoch(std::size_t number) const;
   Samples make_epoch(std::size_t number) const;

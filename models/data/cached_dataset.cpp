@@ -32,8 +32,9 @@ class CachedDataset : public Dataset {
   }
 
   void keep(std::size_t index, const Sample& sample) const {
+    constexpr std::size_t kBookkeeping = 128;  // of the map and of the heap
     const std::size_t bytes =
-        sample.image.pixels.size() + sizeof(Sample) + sample.name.size() + sample.text.size();
+        sample.image.pixels.size() + sizeof(Sample) + sample.name.size() + sample.text.size() + kBookkeeping;
     const std::lock_guard lock(mutex_);
     if (bytes > left_ || kept_.contains(index)) return;
     kept_[index] = std::make_shared<const Sample>(sample);

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <numeric>
+#include <set>
 #include <thread>
 
 #include "engine/error.h"
@@ -18,7 +20,7 @@ constexpr std::size_t kTogether = 1 << 10;  // findings that are kept at a time
 constexpr std::size_t kMostProblemBytes = 32 << 20;
 
 struct Finding {
-  Fault fault = Fault::none;
+  SampleFault fault = SampleFault::none;
   std::string why;
   int width = 0;
   std::size_t length = 0;
@@ -33,7 +35,7 @@ Finding examine(const Dataset& dataset, std::size_t index, const Preprocess& pre
     finding.length = decode_utf8(sample.text).size();
     if (rules) finding.fault = check_label(*rules, sample.text, finding.width, finding.why);
   } catch (const Error& error) {
-    finding.fault = Fault::unreadable;
+    finding.fault = SampleFault::unreadable;
     finding.why = error.what();
   }
   return finding;
@@ -63,11 +65,11 @@ void for_each_index(std::size_t count, int threads, Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-void count_fault(DataReport& report, Fault fault) {
-  if (fault == Fault::bad_line) ++report.bad_lines;
-  if (fault == Fault::unreadable) ++report.unreadable;
-  if (fault == Fault::outside_charset) ++report.outside_charset;
-  if (fault == Fault::too_long) ++report.too_long;
+void count_fault(DataReport& report, SampleFault fault) {
+  if (fault == SampleFault::bad_line) ++report.bad_lines;
+  if (fault == SampleFault::unreadable) ++report.unreadable;
+  if (fault == SampleFault::outside_charset) ++report.outside_charset;
+  if (fault == SampleFault::too_long) ++report.too_long;
 }
 
 }  // namespace
@@ -80,20 +82,22 @@ int frames_needed(std::span<const int> classes) {
   return frames;
 }
 
-Fault check_label(const LabelRules& rules, std::string_view text, int width, std::string& why) {
+SampleFault check_label(const LabelRules& rules, std::string_view text, int width, std::string& why) {
   std::vector<int> classes;
   try {
     classes = rules.charset.encode(text);
   } catch (const Error& error) {
     why = error.what();
-    return Fault::outside_charset;
+    return SampleFault::outside_charset;
   }
-  if (!rules.frames) return Fault::none;
+  if (!rules.frames) return SampleFault::none;
   const int needed = std::max(frames_needed(classes), 1), frames = rules.frames(width);
-  if (needed <= frames) return Fault::none;
-  why = fmt::format("label \"{}\" needs {} frames, and an image of width {} gives {}", text, needed, width,
-                    frames);
-  return Fault::too_long;
+  if (needed <= frames) return SampleFault::none;
+  why = fmt::format(
+      "label \"{}\" needs {} frames, and an image of width {} gives {}: widen it, or take a network that "
+      "shrinks it less",
+      text, needed, width, frames);
+  return SampleFault::too_long;
 }
 
 DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
@@ -101,7 +105,7 @@ DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
   DataReport report;
   report.samples = dataset.size();
   std::size_t bytes = 0;
-  const auto add_problem = [&](Problem problem, Fault fault) {
+  const auto add_problem = [&](Problem problem, SampleFault fault) {
     if (options.strict) throw Error("{}: {}", problem.name, problem.why);
     count_fault(report, fault);
     if (report.problems.size() < DataReport::kMostProblems) bytes += problem.name.size() + problem.why.size();
@@ -110,15 +114,13 @@ DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
                   problem.why, report.problems.size());
     if (report.problems.size() < DataReport::kMostProblems) report.problems.push_back(std::move(problem));
   };
-  for (const Problem& problem : dataset.problems()) add_problem(problem, Fault::bad_line);
-  if (dataset.rendered()) {
-    report.all = true;
-    return report;
-  }
+  for (const Problem& problem : dataset.problems()) add_problem(problem, SampleFault::bad_line);
+  report.looked_at = !dataset.rendered();
+  if (!report.looked_at) return report;
 
   const std::size_t count = dataset.size();
-  report.usable.reserve(count);
-  report.widths.reserve(count);
+  const bool any_width = preprocess.width == 0;
+  if (any_width) report.widths.reserve(count);
   const int threads = options.threads > 0 ? options.threads : available_threads();
   std::vector<Finding> findings;
   for (std::size_t begin = 0; begin < count; begin += findings.size()) {
@@ -127,23 +129,29 @@ DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
                    [&](std::size_t i) { findings[i] = examine(dataset, begin + i, preprocess, rules); });
     for (std::size_t i = 0; i < findings.size(); ++i) {
       auto& [fault, why, width, length] = findings[i];
-      if (fault != Fault::none) {
+      if (fault != SampleFault::none) {
+        if (report.all) {  // it was until now
+          report.usable.resize(begin + i);
+          std::iota(report.usable.begin(), report.usable.end(), 0u);
+          report.all = false;
+        }
         add_problem({dataset.name(begin + i), std::move(why)}, fault);
         continue;
       }
-      report.usable.push_back(begin + i);
-      report.widths.push_back(width);
+      if (!report.all) report.usable.push_back(static_cast<std::uint32_t>(begin + i));
+      if (any_width) report.widths.push_back(width);
       report.longest_label = std::max(report.longest_label, length);
     }
   }
   return report;
 }
 
-std::vector<std::string> collect_texts(const Dataset& dataset) {
+Charset collect_charset(const Dataset& dataset) {
   constexpr std::size_t kEnoughOfEndless = 5000;
-  std::vector<std::string> texts(dataset.endless() ? kEnoughOfEndless : dataset.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) texts[i] = dataset.text(i);
-  return texts;
+  std::set<char32_t> characters;
+  for (std::size_t i = 0, count = dataset.endless() ? kEnoughOfEndless : dataset.size(); i < count; ++i)
+    for (const char32_t character : decode_utf8(dataset.text(i))) characters.insert(character);
+  return Charset(encode_utf8(std::u32string(characters.begin(), characters.end())));
 }
 
 }  // namespace tapeline

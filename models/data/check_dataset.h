@@ -3,6 +3,7 @@
 // Looks at every sample once before training, so that none of them fails, or is silently worth nothing, in
 // the middle.
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -24,18 +25,20 @@ struct LabelRules {
 /// Frames that CTC needs for these classes: one each, and one between equal neighbours.
 int frames_needed(std::span<const int> classes);
 
-enum class Fault { none, bad_line, unreadable, outside_charset, too_long };
+enum class SampleFault { none, bad_line, unreadable, outside_charset, too_long };
 
 /// Whether an image of this (preprocessed) width can be trained with this text; if not, `why` says why not.
 /// An image that gives no frames at all is too narrow for any text.
-Fault check_label(const LabelRules& rules, std::string_view text, int width, std::string& why);
+SampleFault check_label(const LabelRules& rules, std::string_view text, int width, std::string& why);
 
+/// A list may have millions of lines: what is not the same for each of them alone is kept.
 struct DataReport {
-  std::size_t samples = 0;          // of the whole set
-  bool all = false;                 // the set is rendered: every sample can be used, and was not looked at
-  std::vector<std::size_t> usable;  // indices in the set, unless `all`
-  std::vector<int> widths;          // of the usable ones, as preprocessed
-  std::size_t longest_label = 0;    // of the usable ones, in characters
+  std::size_t samples = 0;            // of the whole set
+  bool looked_at = false;             // every sample was; those of a rendered set are not
+  bool all = true;                    // every sample can be used
+  std::vector<std::uint32_t> usable;  // indices in the set, unless `all`
+  std::vector<int> widths;            // of the usable ones, as preprocessed, where pictures keep their aspect
+  std::size_t longest_label = 0;      // of the usable ones, in characters
 
   static constexpr std::size_t kMostProblems = 100'000;
   std::vector<Problem> problems;  // bad lines, then the samples that were left out, in their order; the first
@@ -57,9 +60,9 @@ struct CheckOptions {
 DataReport check_dataset(const Dataset& dataset, const Preprocess& preprocess,
                          const std::optional<LabelRules>& rules, const CheckOptions& options = {});
 
-/// The texts, of an endless set those of the first 5000 samples: what a charset is made of. Those that are
-/// not valid UTF-8 never come out of a data set.
-std::vector<std::string> collect_texts(const Dataset& dataset);
+/// Every character of the texts, of an endless set those of the first 5000 samples, in the order of the code
+/// points. Texts that are not valid UTF-8 never come out of a data set.
+Charset collect_charset(const Dataset& dataset);
 
 /// Threads that this process can run at once.
 int available_threads();

@@ -18,7 +18,9 @@ namespace {
 std::ifstream open_for_reading(const fs::path& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error))
-    throw Error("{}: {}", path.string(), fs::exists(path, error) ? "is not a file" : "there is no such file");
+    throw Error("{}: {}", path.string(),
+                fs::exists(path, error) ? "is not a file but a folder, a pipe or a device: save it as one"
+                                        : "there is no such file");
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw Error("{}: cannot be opened for reading", path.string());
   return stream;

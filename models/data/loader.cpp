@@ -34,12 +34,13 @@ Loader::Loader(DatasetPtr dataset, DataReport report, LoaderOptions options)
     : dataset_(std::move(dataset)),
       report_(std::move(report)),
       options_(std::move(options)),
-      order_(usable(report_), report_.widths, options_.order),
+      order_(usable(report_), std::move(report_.widths), options_.order),
       position_(options_.start),
       next_to_make_(options_.start) {
   if (options_.width_multiple < 1)
     throw Error("loader: width_multiple {} must be positive", options_.width_multiple);
   if (options_.ahead < 1) throw Error("loader: {} batches ahead: must be 1 or more", options_.ahead);
+  report_.problems = {};  // of no use to batches
   const int threads = options_.threads > 0 ? options_.threads : available_threads();
   for (int i = 0; i < threads; ++i) workers_.emplace_back([this](std::stop_token stop) { work(stop); });
 }
@@ -127,9 +128,9 @@ Batch Loader::make_batch(std::size_t number) const {
 void Loader::add_label(Batch& batch, std::vector<std::vector<int>>& labels, const Sample& sample,
                        int width) const {
   if (!options_.labels) return;
-  if (report_.all) {
+  if (!report_.looked_at) {
     std::string why;
-    if (check_label(*options_.labels, sample.text, width, why) != Fault::none)
+    if (check_label(*options_.labels, sample.text, width, why) != SampleFault::none)
       throw Error("{}: {}", sample.name, why);
   }
   labels.push_back(options_.labels->charset.encode(sample.text));

@@ -88,7 +88,8 @@ DatasetPtr open_dataset(std::string_view spec, bool strict) {
   const auto& problems = dataset->problems();
   if (!problems.empty() && (strict || dataset->size() == 0))
     throw Error("data \"{}\": {}: {}", path, problems.front().name, problems.front().why);
-  if (dataset->size() == 0) throw Error("data \"{}\": the list is empty", path);
+  if (dataset->size() == 0)
+    throw Error("data \"{}\": the list is empty: put lines `path<TAB>text` in it", path);
   return slice ? take_slice(std::move(dataset), *slice) : dataset;
 }
 

@@ -44,14 +44,14 @@ class Range : public View {
 
 class Selection : public View {
  public:
-  Selection(DatasetPtr whole, std::vector<std::size_t> indices)
+  Selection(DatasetPtr whole, std::vector<std::uint32_t> indices)
       : View(std::move(whole)), indices_(std::move(indices)) {}
   std::size_t size() const override { return indices_.size(); }
 
  private:
   std::size_t index_in_whole(std::size_t index) const override { return indices_[index]; }
 
-  std::vector<std::size_t> indices_;
+  std::vector<std::uint32_t> indices_;
 };
 
 template <typename Number>
@@ -128,9 +128,9 @@ DatasetPtr take_part(DatasetPtr dataset, const Split& split, Part part) {
       return Part::training;
     }
   };
-  std::vector<std::size_t> indices;
+  std::vector<std::uint32_t> indices;
   for (std::size_t i = 0; i < dataset->size(); ++i)
-    if (part_of(i) == part) indices.push_back(i);
+    if (part_of(i) == part) indices.push_back(static_cast<std::uint32_t>(i));
   if (indices.empty())
     throw Error("split {:.3g}:{:.3g}: the {} part of {} samples is empty: give it a larger share",
                 split.training, split.validation, part == Part::training ? "training" : "validation",

@@ -122,7 +122,8 @@ void check_size(const ImageHeader& header, std::size_t file_bytes, std::string_v
                 const ImageLimits& limits) {
   const auto [width, height, channels, data, depth] = header;
   if (width < 1 || height < 1)
-    throw Error("cannot read {}: it says {} x {} pixels; the file is damaged", name, width, height);
+    throw Error("cannot read {}: it says {} x {} pixels; the file is damaged, save it again", name, width,
+                height);
   if (width > limits.side || height > limits.side || width * height > limits.pixels)
     throw Error("cannot read {}: {} x {} pixels are too many (at most {} a side, {} in all); scale it down",
                 name, width, height, limits.side, limits.pixels);
@@ -147,11 +148,12 @@ Image decode_with_stb(std::span<const std::byte> bytes, const ImageHeader& heade
     const std::string_view reason = stbi_failure_reason();
     if (reason == "outofmem")
       throw Error("cannot read {}: it unpacks to more than its header says, or memory has run out", name);
-    throw Error("cannot read {}: damaged or cut short ({})", name, reason);
+    throw Error("cannot read {}: damaged or cut short ({}); copy or save it again", name, reason);
   }
   if (width != header.width || height != header.height)
-    throw Error("cannot read {}: it says {} x {} pixels and holds {} x {}; the file is damaged", name,
-                header.width, header.height, width, height);
+    throw Error(
+        "cannot read {}: it says {} x {} pixels and holds {} x {}; the file is damaged, save it again", name,
+        header.width, header.height, width, height);
   return without_alpha(pixels.get(), width, height, channels);
 }
 
@@ -161,17 +163,19 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
                    const ImageLimits& limits) {
   if (channels != 0 && channels != 1 && channels != 3)
     throw Error("cannot read {} as {} channels: ask for 0 (as it is), 1 (grey) or 3 (RGB)", name, channels);
-  if (bytes.empty()) throw Error("cannot read {}: the file is empty", name);
+  if (bytes.empty()) throw Error("cannot read {}: the file is empty; copy or save it again", name);
   const auto format = image_format(bytes);
-  if (!format) throw Error("cannot read {}: not an image ({} are read)", name, kImageFormats);
+  if (!format)
+    throw Error("cannot read {}: not an image ({} are read); convert it to one", name, kImageFormats);
   if (bytes.size() > kMostFileBytes)
     throw Error("cannot read {}: more than {} bytes; scale it down", name, kMostFileBytes);
   const auto header = read_image_header(*format, bytes);
-  if (!header) throw Error("cannot read {}: its header is damaged or cut short", name);
+  if (!header) throw Error("cannot read {}: its header is damaged or cut short; copy or save it again", name);
   check_size(*header, bytes.size(), name, limits);
   if (*format == ImageFormat::jpeg && has_oversized_huffman_table(bytes))
-    throw Error("cannot read {}: its Huffman tables are damaged", name);
-  if (is_cut_short(*format, *header, bytes)) throw Error("cannot read {}: it is cut short", name);
+    throw Error("cannot read {}: its Huffman tables are damaged; save it again", name);
+  if (is_cut_short(*format, *header, bytes))
+    throw Error("cannot read {}: it is cut short; copy it again", name);
 
   Image image =
       *format == ImageFormat::pnm ? decode_pnm(*header, bytes) : decode_with_stb(bytes, *header, name);

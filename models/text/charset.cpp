@@ -1,20 +1,9 @@
 #include "models/text/charset.h"
 
-#include <map>
-
 #include "engine/error.h"
 #include "models/text/utf8.h"
 
 namespace tapeline {
-
-std::vector<CharacterCount> count_characters(std::span<const std::string> labels) {
-  std::map<char32_t, std::size_t> counts;
-  for (const auto& label : labels)
-    for (const char32_t character : decode_utf8(label, "label")) ++counts[character];
-  std::vector<CharacterCount> result;
-  for (const auto& [character, count] : counts) result.push_back({character, count});
-  return result;
-}
 
 Charset::Charset(std::string_view characters) : characters_(decode_utf8(characters, "charset")) {
   for (const char32_t character : characters_) {
@@ -22,12 +11,6 @@ Charset::Charset(std::string_view characters) : characters_(decode_utf8(characte
     if (!class_of_.emplace(character, cls).second)
       throw Error("charset: {} is given twice: name each character once", describe_character(character));
   }
-}
-
-Charset Charset::from_labels(std::span<const std::string> labels) {
-  std::u32string characters;
-  for (const auto& counted : count_characters(labels)) characters.push_back(counted.character);
-  return Charset(encode_utf8(characters));
 }
 
 std::string Charset::to_string() const { return encode_utf8(characters_); }
@@ -49,8 +32,8 @@ std::vector<int> Charset::encode(std::string_view text) const {
   for (const char32_t character : decode_utf8(text, "label")) {
     const int cls = find(character);
     if (cls == kBlank)
-      throw Error("label \"{}\": {} is not among the charset's {} characters", text,
-                  describe_character(character), size());
+      throw Error("label \"{}\": {} is not among the charset's {} characters: give a charset that has it",
+                  text, describe_character(character), size());
     classes.push_back(cls);
   }
   return classes;

@@ -12,14 +12,6 @@
 
 namespace tapeline {
 
-struct CharacterCount {
-  char32_t character;
-  std::size_t count;
-};
-
-/// How often each character occurs in the labels (UTF-8), in the order of the code points.
-std::vector<CharacterCount> count_characters(std::span<const std::string> labels);
-
 class Charset {
  public:
   static constexpr int kBlank = 0;
@@ -29,9 +21,6 @@ class Charset {
   /// The characters in this order, from UTF-8. Throws Error for invalid UTF-8, and for a character given
   /// twice.
   explicit Charset(std::string_view characters);
-
-  /// Every character that occurs in the labels, in the order of the code points.
-  static Charset from_labels(std::span<const std::string> labels);
 
   /// Characters, and classes of the network's output: one more, for the blank.
   int size() const { return static_cast<int>(characters_.size()); }

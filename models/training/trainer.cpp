@@ -180,7 +180,7 @@ class Trainer {
 
   void begin(const Device& device) {
     Charset charset(options_.charset);
-    if (charset.empty()) charset = Charset::from_labels(collect_texts(*options_.training));
+    if (charset.empty()) charset = collect_charset(*options_.training);
     model_ = make_model(options_.network, charset, device, options_.seed);
     model_.training["options"] = to_json(options_);
   }

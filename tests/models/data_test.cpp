@@ -557,7 +557,7 @@ TEST_CASE("check_dataset: what cannot be used is counted, named and left out") {
   const auto rules = digits([](int width) { return width / 3; });  // images are 12 wide
   const auto report = check_dataset(*dataset, preprocess, rules);
   CHECK(report.samples == 6);
-  CHECK(report.usable == std::vector<std::size_t>{0, 5});
+  CHECK(report.usable == std::vector<std::uint32_t>{0, 5});
   CHECK(report.widths == std::vector{12, 12});
   CHECK(report.longest_label == 3);
   CHECK(report.bad_lines == 1);
@@ -573,22 +573,24 @@ TEST_CASE("check_dataset: what cannot be used is counted, named and left out") {
   CHECK(fails_with([&] { check_dataset(*dataset, preprocess, rules, {.strict = true}); }, "labels.tsv:5"));
 
   const auto readable = check_dataset(*dataset, preprocess, std::nullopt);
-  CHECK(readable.usable == std::vector<std::size_t>{0, 2, 3, 5});
+  CHECK(readable.usable == std::vector<std::uint32_t>{0, 2, 3, 5});
   CHECK(readable.problems.size() == 3);
 }
 
 TEST_CASE("check_dataset: a label exactly as long as it can be; an empty one needs a frame") {
   std::string why;
   const auto rules = digits([](int width) { return width; });
-  CHECK(check_label(rules, "1123", 5, why) == Fault::none);
-  CHECK(check_label(rules, "1123", 4, why) == Fault::too_long);
-  CHECK(check_label(rules, "", 1, why) == Fault::none);
-  CHECK(check_label(rules, "", 0, why) == Fault::too_long);
+  CHECK(check_label(rules, "1123", 5, why) == SampleFault::none);
+  CHECK(check_label(rules, "1123", 4, why) == SampleFault::too_long);
+  CHECK(check_label(rules, "", 1, why) == SampleFault::none);
+  CHECK(check_label(rules, "", 0, why) == SampleFault::too_long);
 }
 
-TEST_CASE("collect_texts") {
-  CHECK(collect_texts(NumbersDataset(3)) == Texts{"0", "1", "2"});
-  CHECK(collect_texts(NumbersDataset(Dataset::kEndless)).size() == 5000);
+TEST_CASE("a charset is every character of the texts, in the order of the code points") {
+  const TemporaryFolder folder;
+  folder.write("list.txt", "1.png\tcab\n2.png\té1\n3.png\t\n4.png\taa\n");
+  CHECK(collect_charset(*open_dataset(folder.path() + "/list.txt")).to_string() == "1abcé");
+  CHECK(collect_charset(NumbersDataset(Dataset::kEndless)).to_string() == "0123456789");
 }
 
 TEST_CASE("batch order: every sample once an epoch, each epoch anew") {
@@ -617,6 +619,7 @@ TEST_CASE("batch order: in order, and small or endless sets") {
   CHECK(BatchOrder(2, {}, {.batch_size = 8}).batch(5).size() == 2);
   CHECK(BatchOrder(Dataset::kEndless, {}, {.batch_size = 2}).batch(5) == std::vector<std::size_t>{10, 11});
   CHECK_THROWS_AS(BatchOrder(0, {}, {}), Error);
+  CHECK(fails_with([] { BatchOrder(std::size_t{1} << 32, {}, {}); }, "cannot be shuffled"));
   CHECK_THROWS_AS(BatchOrder(5, {}, {.batch_size = 0}), Error);
   CHECK(fails_with([] { BatchOrder(Dataset::kEndless, {}, {.training = false}); }, "endless"));
 }

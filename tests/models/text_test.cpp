@@ -67,15 +67,6 @@ TEST_CASE("charset: classes are the places of the characters, after the blank") 
   CHECK(Charset().empty());
 }
 
-TEST_CASE("charset: from labels, in the order of the code points") {
-  const std::vector<std::string> labels = {"cab", "é1", "", "aa"};
-  CHECK(Charset::from_labels(labels).to_string() == "1abcé");
-  const auto counts = count_characters(labels);
-  REQUIRE(counts.size() == 5);
-  CHECK(counts[1].character == U'a');
-  CHECK(counts[1].count == 3);
-}
-
 TEST_CASE("charset: errors name the character") {
   const Charset charset("ab");
   CHECK(fails_with([&] { charset.encode("abéx"); }, "'é' (U+00E9)"));

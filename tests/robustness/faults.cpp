@@ -94,7 +94,7 @@ int memory_file(const std::string& content = "") {
   return file;
 }
 
-Ran run_child(const std::function<int()>& work, FaultPlan plan, const std::string& input) {
+Ran run_child(const std::function<int()>& work, FaultPlan plan, const std::string& input, unsigned seconds) {
   const int in = memory_file(input), out = memory_file(), err = memory_file();
   Shared& s = *shared();
   s.armed = s.happened = false;
@@ -107,7 +107,7 @@ Ran run_child(const std::function<int()>& work, FaultPlan plan, const std::strin
     ::dup2(in, STDIN_FILENO);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(err, STDERR_FILENO);
-    ::alarm(120);
+    ::alarm(seconds);
     state = &s;
     s.armed = true;
     int status = work();
@@ -132,14 +132,16 @@ Ran run_child(const std::function<int()>& work, FaultPlan plan, const std::strin
 
 }  // namespace
 
-Ran run_in_child(const std::function<int()>& work, FaultPlan plan) { return run_child(work, plan, ""); }
+Ran run_in_child(const std::function<int()>& work, FaultPlan plan, unsigned seconds) {
+  return run_child(work, plan, "", seconds);
+}
 
 Ran run_program(const std::vector<std::string>& arguments, FaultPlan plan, const std::string& input) {
   std::vector<char*> argv{const_cast<char*>("tapeline")};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  return run_child([&] { return tapeline_main(static_cast<int>(argv.size()) - 1, argv.data()); }, plan,
-                   input);
+  return run_child([&] { return tapeline_main(static_cast<int>(argv.size()) - 1, argv.data()); }, plan, input,
+                   120);
 }
 
 std::int64_t cases(const char* variable, std::int64_t few) {

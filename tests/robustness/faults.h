@@ -35,9 +35,12 @@ struct Ran {
   std::int64_t memory = 0;           // the most that was resident, in bytes
 };
 
+/// Seconds for a test that may be asked to be a long one.
+inline constexpr unsigned kPatience = 3600;
+
 /// Runs `work` in a child process under the plan; its status is what `work` returns. A child that hangs is
-/// ended by SIGALRM after two minutes; one that leaks has status 99, where the leak sanitizer is there.
-Ran run_in_child(const std::function<int()>& work, FaultPlan plan = {});
+/// ended by SIGALRM after so many seconds; one that leaks has status 99, where the leak sanitizer is there.
+Ran run_in_child(const std::function<int()>& work, FaultPlan plan = {}, unsigned seconds = 120);
 
 /// The whole program, with these arguments.
 Ran run_program(const std::vector<std::string>& arguments, FaultPlan plan = {},

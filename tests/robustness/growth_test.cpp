@@ -34,16 +34,18 @@ TEST_CASE("growth: a training takes no more memory after its first 1,000 steps" 
   options.steps = cases("TAPELINE_GROWTH_STEPS", 4'000);
   options.evaluate_every = 500;
   options.output = (folder / "run").string();
-  const Ran ran = run_in_child([&] {
-    std::int64_t begin = 0, end = 0;
-    TrainCallbacks callbacks;
-    callbacks.progress = [&](const TrainProgress& progress) {
-      if (progress.evaluation) (progress.step == 1000 ? begin : end) = resident_bytes();
-    };
-    train(options, open_device("cpu", {.threads = 2}), callbacks);
-    fmt::print("{}", (end - begin) / 1024);
-    return begin > 0 && end - begin <= 1 << 20 ? 0 : 1;
-  });
+  const Ran ran = run_in_child(
+      [&] {
+        std::int64_t begin = 0, end = 0;
+        TrainCallbacks callbacks;
+        callbacks.progress = [&](const TrainProgress& progress) {
+          if (progress.evaluation) (progress.step == 1000 ? begin : end) = resident_bytes();
+        };
+        train(options, open_device("cpu", {.threads = 2}), callbacks);
+        fmt::print("{}", (end - begin) / 1024);
+        return begin > 0 && end - begin <= 1 << 20 ? 0 : 1;
+      },
+      {}, kPatience);
   MESSAGE(options.steps << " steps, " << ran.out << " KiB more than after 1,000");
   CAPTURE(ran.err);
   CHECK(ran.status == 0);

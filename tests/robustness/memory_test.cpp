@@ -5,7 +5,10 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <chrono>
+
 #include "engine/error.h"
+#include "models/data/loader.h"
 #include "models/image/image_io.h"
 #include "models/image/stb.h"
 #include "tests/robustness/faults.h"
@@ -146,6 +149,61 @@ TEST_CASE("memory: no file takes more than four times its size and 64 MiB" * doc
     MESSAGE(fmt::format("{}: {} KiB take {} KiB", row.name, row.bytes.size() >> 10, taken >> 10));
   }
   MESSAGE("at most " << most << " % of what is allowed");
+}
+
+TEST_CASE("memory: nor does a list, until its pictures are trained with, and into the second epoch" *
+          doctest::skip(is_slow())) {
+  const TemporaryFolder folder;
+  write_bytes((folder / "a.pgm").string(), "P5 1 1 255\nx");
+  const std::int64_t lines = cases("TAPELINE_LIST_LINES", 500'000);
+  const auto list = [&](const char* name, const std::string& line, std::int64_t count) {
+    write_bytes((folder / name).string(), repeated(line, line.size() * static_cast<std::size_t>(count)));
+    return (folder / name).string();
+  };
+  const auto learn_from = [](const std::string& path, int width) {
+    return run_in_child(
+        [&] {
+          const DatasetPtr data = open_dataset(path);
+          LoaderOptions options;
+          options.preprocess = {.height = 8, .width = width};
+          options.order.group_widths = width == 0;
+          options.labels = LabelRules{collect_charset(*data), {}};
+          DataReport report = check_dataset(*data, options.preprocess, options.labels);
+          options.start = data->size() / static_cast<std::size_t>(options.order.batch_size) - 1;
+          try {
+            Loader loader(data, std::move(report), options);
+            return loader.next() && loader.next() ? 0 : 1;
+          } catch (const Error& error) {
+            fmt::print("{}", error.what());
+            return 2;
+          }
+        },
+        {}, kPatience);
+  };
+  struct Row {
+    std::string name, line;
+    int width, status;
+  };
+  const Row rows[] = {{"one width.txt", "a.pgm\t123\n", 8, 0},
+                      {"any width.txt", "a.pgm\t123\n", 0, 0},
+                      {"missing.txt", "images/b.pgm\t123\n", 8, 2}};
+  const std::string few = list("few.txt", "a.pgm\t1\n", 100);
+  for (const Row& row : rows) {
+    const std::string path = list(row.name, row.line, lines);
+    ::malloc_trim(0);
+    const std::int64_t idle = learn_from(few, row.width).memory;
+    const auto begin = std::chrono::steady_clock::now();
+    const Ran ran = learn_from(path, row.width);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    const std::int64_t bytes = lines * static_cast<std::int64_t>(row.line.size());
+    CAPTURE(row.name);
+    CAPTURE(ran.err);
+    CHECK(ran.status == row.status);
+    CHECK((row.status == 0 || has(ran.out, fmt::format("none of the {} samples can be used", lines))));
+    CHECK(ran.memory - idle <= 4 * bytes + (64 << 20));
+    MESSAGE(fmt::format("{}: {} lines, {} KiB, take {} KiB and {:.1f} s", row.name, lines, bytes >> 10,
+                        (ran.memory - idle) >> 10, seconds.count()));
+  }
 }
 
 }  // namespace tapeline
