@@ -54,6 +54,13 @@ std::vector<std::byte> bytes_of(std::string_view text) {
   return {start, start + text.size()};
 }
 
+std::vector<std::byte> bytes_of_hex(std::string_view digits) {
+  std::vector<std::byte> bytes;
+  for (std::size_t i = 0; i < digits.size(); i += 2)
+    bytes.push_back(std::byte(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16)));
+  return bytes;
+}
+
 void append(void* context, void* data, int size) {
   const auto* start = static_cast<const std::byte*>(data);
   auto& out = *static_cast<std::vector<std::byte>*>(context);
@@ -119,6 +126,55 @@ TEST_CASE("JPEG and BMP are read") {
   REQUIRE(jpeg.pixels.size() == image.pixels.size());
   CHECK(std::abs(jpeg.at(3, 8)[0] - 200) < 8);
   CHECK(std::abs(jpeg.at(20, 8)[1] - 255) < 8);
+}
+
+TEST_CASE("JPEG in four inks, and in several scans") {
+  // 16 x 8 pixels, the left half of one colour, the right of another; by another program, Adobe's inks
+  // inverted.
+  const Image inks = decode_image(
+      bytes_of_hex(
+          "ffd8ffee000e41646f626500640000000000ffdb0043000302020302020303030304030304050805050404050a070706"
+          "080c0a0c0c0b0a0b0b0d0e12100d0e110e0b0b1016101113141515150c0f171816141812141514ffc000140800080010"
+          "044311004d11005911004b1100ffc40017000101010100000000000000000000000009070008ffc40014100100000000"
+          "000000000000000000000000ffda000e0443004d0059004b00003f0037d557251533c02fd5067fffd9"),
+      "inks.jpg");
+  REQUIRE(inks.channels == 3);
+  const int left[] = {20, 160, 60}, right[] = {200, 40, 90};
+  for (int c = 0; c < 3; ++c) {
+    CHECK(std::abs(inks.at(2, 2)[c] - left[c]) < 4);
+    CHECK(std::abs(inks.at(12, 2)[c] - right[c]) < 4);
+  }
+  const Image progressive = decode_image(
+      bytes_of_hex(
+          "ffd8ffdb0043000302020302020303030304030304050805050404050a070706080c0a0c0c0b0a0b0b0d0e12100d0e11"
+          "0e0b0b1016101113141515150c0f171816141812141514ffc2000b080008001001011100ffc400150001010000000000"
+          "0000000000000000000708ffda000801010000000109b5bfffc40014100100000000000000000000000000000010ffda"
+          "00080101000105023fffc40014100100000000000000000000000000000010ffda0008010100063f023fffc400141001"
+          "00000000000000000000000000000010ffda0008010100013f213fffda0008010100000010bfffc40014100100000000"
+          "000000000000000000000010ffda0008010100013f103fffd9"),
+      "scans.jpg");
+  REQUIRE(progressive.channels == 1);
+  CHECK(std::abs(progressive.at(2, 2)[0] - 40) < 4);
+  CHECK(std::abs(progressive.at(12, 2)[0] - 200) < 4);
+}
+
+TEST_CASE("of an animated PNG the first picture is read") {
+  const Image image = noise(7, 5, 1);
+  std::vector<std::byte> png = encode_png(image);
+  const auto chunk = [](std::string_view type, std::size_t size) {
+    std::vector<std::byte> bytes(12 + size);
+    bytes[3] = static_cast<std::byte>(size);
+    std::transform(type.begin(), type.end(), bytes.begin() + 4, [](char c) { return std::byte(c); });
+    return bytes;
+  };
+  const auto insert = [&](std::size_t at, const std::vector<std::byte>& bytes) {
+    png.insert(png.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin(), bytes.end());
+  };
+  constexpr std::size_t kAfterHeader = 33, kEnd = 12;
+  insert(png.size() - kEnd, chunk("fdAT", 40));
+  insert(kAfterHeader, chunk("fcTL", 26));
+  insert(kAfterHeader, chunk("acTL", 8));
+  CHECK(decode_image(png, "animated.png").pixels == image.pixels);
 }
 
 TEST_CASE("channels: luma, equal channels, alpha over white") {

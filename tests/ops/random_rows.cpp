@@ -284,6 +284,7 @@ TEST_CASE("random rows: every device agrees with the plain loops") {
     Draw small(shrink(draw.choices(), [](const Row& r) { return !faults_of(r).empty(); }));
     for (const std::string& fault : faults_of(make_row(small))) FAIL_CHECK("made smaller: " << fault);
   }
+  MESSAGE(rows << " random rows");
 }
 
 TEST_CASE("random rows: what is not right is told of, with the row") {

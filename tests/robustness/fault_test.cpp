@@ -107,7 +107,7 @@ TEST_CASE("faults: a checkpoint cut at every system call is the old one or the n
   for (const Fault fault :
        {Fault::killed, Fault::io_error, Fault::disk_full, Fault::short_write, Fault::interrupted})
     check_saving(fault, is_slow() ? 5 : 1, count);
-  MESSAGE(count.faults << " faults");
+  MESSAGE(count.faults << " faults at system calls of a save");
   CHECK(count.faults > (is_slow() ? 20 : 100));
 }
 
@@ -139,7 +139,7 @@ TEST_CASE("faults: synth leaves a whole data set or none") {
         CHECK(files_of(output) == whole);
       }
     }
-  MESSAGE(faults << " faults");
+  MESSAGE(faults << " faults at system calls of synth");
   CHECK(faults > 30);
 }
 
@@ -195,7 +195,7 @@ TEST_CASE("faults: whichever allocation fails, it is told, and nothing is half w
         if (name.ends_with(".safetensors") && at % 8 == 1) CHECK(is_model(output + "/" + name));
     }
   }
-  MESSAGE(faults << " faults");
+  MESSAGE(faults << " allocations that failed");
   CHECK(faults > (is_slow() ? 60 : 400));
 }
 

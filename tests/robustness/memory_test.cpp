@@ -156,7 +156,7 @@ TEST_CASE("memory: nor does a list, until its pictures are trained with, and int
   const TemporaryFolder folder;
   write_bytes((folder / "a.pgm").string(), "P5 1 1 255\nx");
   const std::int64_t lines = cases("TAPELINE_LIST_LINES", 500'000);
-  const auto list = [&](const char* name, const std::string& line, std::int64_t count) {
+  const auto list = [&](const std::string& name, const std::string& line, std::int64_t count) {
     write_bytes((folder / name).string(), repeated(line, line.size() * static_cast<std::size_t>(count)));
     return (folder / name).string();
   };
