@@ -18,7 +18,7 @@ class Parser {
     NetworkSpec spec;
     spec.text = text_;
     skip_blanks();
-    expect('[', "a network begins with [batch,height,width,channels");
+    expect('[', "[batch,height,width,channels at its beginning, such as [1,60,180,1");
     integer("batch", 0, 1 << 20);
     expect(',', "batch,height,width,channels");
     spec.height = integer("height", 1, 4096);

@@ -49,6 +49,8 @@ void from_json(const nlohmann::json& json, TrainOptions& options) {
 
 TrainOptions options_of_checkpoint(const std::string& folder) {
   const std::string path = (std::filesystem::path(folder) / "last.safetensors").string();
+  if (!std::filesystem::exists(path))
+    throw Error("there is no {} to go on from; `tapeline train` without --resume begins a training", path);
   const Safetensors file = Safetensors::read(path);
   const auto entry = file.metadata().find("training");
   const nlohmann::json training = entry == file.metadata().end()

@@ -10,6 +10,7 @@
 
 #include "backends/registry.h"
 #include "engine/error.h"
+#include "models/training/train_log.h"
 #include "models/training/trainer.h"
 #include "tests/engine/temporary_folder.h"
 
@@ -74,6 +75,19 @@ TEST_CASE("trainer: leaves a best and a last model, a log and a picture") {
   const Model best = load_model(options.output + "/best.safetensors", open_device("cpu"));
   CHECK(best.metrics.contains("exact"));
   CHECK_THROWS_AS(train(options, open_device("cpu"), {}), Error);  // there is a training already
+}
+
+TEST_CASE("a curve of any length has a few thousand points, evenly") {
+  ThinnedCurve curve("c");
+  constexpr int kPoints = 100'000;
+  for (int i = 0; i < kPoints; ++i) curve.add(i, 2 * i);
+  const auto& points = curve.series().points;
+  REQUIRE(points.size() > ThinnedCurve::kMostPoints / 2);
+  CHECK(points.size() <= ThinnedCurve::kMostPoints);
+  const double stride = points[1].first;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    CHECK(points[i] == std::pair(stride * static_cast<double>(i), 2 * stride * static_cast<double>(i)));
+  CHECK(points.back().first + stride >= kPoints);
 }
 
 TEST_CASE("trainer: the same bits again, with other threads, and after interruptions") {

@@ -46,7 +46,9 @@ TEST_CASE("vgsl: every layer with all it can say") {
 
 TEST_CASE("vgsl: what is wrong is named, with its place") {
   CHECK(error_of("") ==
-        "network \"\": at position 1 (the end): expected a network begins with [batch,height,width,channels");
+        "network \"\": at position 1 (the end): expected [batch,height,width,channels at its beginning, such "
+        "as "
+        "[1,60,180,1");
   for (const char* text : {"[1,48,0,1",
                            "[1,48,0,1]",
                            "[1,48,0,2 O1c]",
