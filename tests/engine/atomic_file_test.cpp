@@ -7,6 +7,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "engine/error.h"
 #include "tests/engine/temporary_folder.h"
 
@@ -31,6 +34,18 @@ TEST_CASE("atomic file: appears on commit, and replaces what was there") {
   write_file(folder / "empty", "");
   CHECK(fs::file_size(folder / "empty") == 0);
   CHECK(folder.names() == Names{"a.txt", "empty"});
+}
+
+TEST_CASE("atomic file: who has opened the old file reads it to its end") {
+  const TemporaryFolder folder;
+  const std::string old(100'000, 'o');
+  write_file(folder / "model", old);
+  std::ifstream reader(folder / "model", std::ios::binary);
+  std::string read(10, '\0');
+  reader.read(read.data(), 10);
+  write_file(folder / "model", std::string(50'000, 'n'));
+  read.append(std::istreambuf_iterator<char>(reader), {});
+  CHECK(read == old);
 }
 
 TEST_CASE("atomic file: without commit nothing happens") {
