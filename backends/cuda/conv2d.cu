@@ -1,12 +1,15 @@
 // output[pixel, o] = sum over taps (i, j, c) of windows[pixel, tap] weight[tap, o]: one matrix product for
 // each group.
 
+#include <cmath>
+
 #include "backends/cuda/activate.h"
 #include "backends/cuda/conv2d.h"
 #include "backends/cuda/conv2d_gather.h"
 #include "backends/cuda/dispatch.h"
-#include "backends/cuda/gemm_tile.h"
+#include "backends/cuda/gemm_pipeline.h"
 #include "backends/cuda/kernels.h"
+#include "backends/cuda/rounded.h"
 
 namespace tapeline::cuda {
 namespace {
@@ -28,12 +31,68 @@ struct Output {
   }
 };
 
+/// The same for two neighbours, with the activations that are made of straight lines: the registers of a tile
+/// are all written out, and the code of the others would be there a hundred times.
+struct OutputPair {
+  float* output;
+  const float* bias;
+  int channels, group_channels;
+  float slope = 1, top = INFINITY;  // below 0; the largest value
+
+  OutputPair(const Conv2dForward& k, bool activated)
+      : output(k.output.data<float>()),
+        bias(data_or_null<float>(k.bias)),
+        channels(k.geometry.out_channels),
+        group_channels(k.geometry.out_channels / k.geometry.groups) {
+    if (!activated || !k.activation) return;
+    slope = k.activation.kind == ActivationKind::leaky_relu ? static_cast<float>(k.activation.slope) : 0;
+    if (k.activation.kind == ActivationKind::relu6) top = 6;
+  }
+  static bool has(ActivationKind kind) {
+    return kind != ActivationKind::sigmoid && kind != ActivationKind::tanh;
+  }
+
+  __device__ void select(int group) {
+    output += group * group_channels;
+    if (bias) bias += group * group_channels;
+  }
+  __device__ float activate(float x) const {
+    return x < 0 ? fmaf(slope, x, 0.0f) : x > top ? top : x;  // no -0
+  }
+  __device__ void operator()(int pixel, int o, float value, float next, int) const {
+    if (bias) value += bias[o], next += bias[o + 1];
+    store_pair(output + static_cast<std::int64_t>(pixel) * channels + o, activate(value), activate(next));
+  }
+};
+
+// Nothing of it where the precision or the sizes do not suit the matrix units' pipeline.
+bool run_rounded(const Conv2dForward& k, Context& context) {
+  const Conv2dGeometry& g = k.geometry;
+  if (!suits_pipeline(g, k.output)) return false;
+  return with_half(context.precision, [&]<typename Half>() {
+    const int inputs = g.in_channels / g.groups, outputs = g.out_channels / g.groups;
+    const int taps = g.window.height * g.window.width;
+    const GemmSizes sizes{g.batch * g.out_height * g.out_width, outputs, taps * inputs, g.groups};
+    const Half* input = rounded<Half>(context, k.input.data<float>(), k.input.elements());
+    const Half* weight = rounded<Half>(context, k.weight.data<float>(), k.weight.elements());
+    const bool at_once = OutputPair::has(k.activation.kind);
+    using Gather = OverTaps<WindowGather<Half>, Half>;
+    using Weight = Matrix<Half, false>;
+    multiply_rounded<Half>(context, sizes, plan_pipeline(context, sizes, 1).large,
+                           ByChannels<Gather>(Gather(input, g), taps, inputs),
+                           ByChannels<Weight>({weight, g.out_channels, outputs}, taps, inputs),
+                           OutputPair(k, at_once));
+    if (!at_once) run(ActivationForward{k.output, k.output, k.activation}, context);
+  });
+}
+
 }  // namespace
 
 void run(const Conv2dForward& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
   check_size(g);
   if (is_depthwise(g)) return depthwise_forward(k, context);
+  if (run_rounded(k, context)) return;
   const int inputs = g.in_channels / g.groups, outputs = g.out_channels / g.groups;
   with_float(k.output.dtype, [&]<typename T>() {
     const GemmSizes sizes{g.batch * g.out_height * g.out_width, outputs,

@@ -1,7 +1,8 @@
 #pragma once
 
 // Images seen as the matrices of a convolution. Rows are pixels (n, y, x), columns are taps with channels (i,
-// j, c), and the element is what the window at that pixel has there: 0 on padding.
+// j, c), and the element is what the window at that pixel has there: found in the image, or nowhere on
+// padding, where it is 0.
 
 #include "backends/cuda/fast_divide.h"
 #include "engine/kernels/conv2d.h"
@@ -19,13 +20,13 @@ struct WindowGather {
     int y, x, channel;
   };
 
-  const T* input;
+  const T* data;
   int height, width, channels, group_channels;
   Window2d window;
   FastDivide out_width, out_height, by_channels, by_window_width;
 
-  WindowGather(const T* data, const Conv2dGeometry& g)
-      : input(data),
+  WindowGather(const T* input, const Conv2dGeometry& g)
+      : data(input),
         height(g.in_height),
         width(g.in_width),
         channels(g.in_channels),
@@ -36,7 +37,7 @@ struct WindowGather {
         by_channels(g.in_channels / g.groups),
         by_window_width(g.window.width) {}
 
-  __device__ void select(int group) { input += static_cast<std::int64_t>(group) * group_channels; }
+  __device__ void select(int group) { data += static_cast<std::int64_t>(group) * group_channels; }
   __device__ Pixel pixel(int p) const {
     const int row = out_width.quotient(p), n = out_height.quotient(row);
     const int x = p - row * out_width.divisor(), y = row - n * out_height.divisor();
@@ -48,10 +49,10 @@ struct WindowGather {
     return {i * window.dilation_h, (position - i * window.width) * window.dilation_w,
             k - position * group_channels};
   }
-  __device__ T at(const Pixel& p, const Tap& t) const {
+  __device__ const T* find(const Pixel& p, const Tap& t) const {
     const int y = p.y + t.y, x = p.x + t.x;
-    if (y < 0 || y >= height || x < 0 || x >= width) return T(0);
-    return input[p.image + (static_cast<std::int64_t>(y) * width + x) * channels + t.channel];
+    if (y < 0 || y >= height || x < 0 || x >= width) return nullptr;
+    return data + p.image + (static_cast<std::int64_t>(y) * width + x) * channels + t.channel;
   }
 };
 
@@ -67,13 +68,13 @@ struct OutputGather {
     int y, x, channel;
   };
 
-  const T* grad_output;
+  const T* data;
   int height, width, channels, group_channels;  // of the output
   Window2d window;
   FastDivide in_width, in_height, by_channels, by_window_width, stride_h, stride_w;
 
-  OutputGather(const T* data, const Conv2dGeometry& g)
-      : grad_output(data),
+  OutputGather(const T* grad_output, const Conv2dGeometry& g)
+      : data(grad_output),
         height(g.out_height),
         width(g.out_width),
         channels(g.out_channels),
@@ -86,7 +87,7 @@ struct OutputGather {
         stride_h(g.window.stride_h),
         stride_w(g.window.stride_w) {}
 
-  __device__ void select(int group) { grad_output += static_cast<std::int64_t>(group) * group_channels; }
+  __device__ void select(int group) { data += static_cast<std::int64_t>(group) * group_channels; }
   __device__ Pixel pixel(int p) const {
     const int row = in_width.quotient(p), n = in_height.quotient(row);
     const int x = p - row * in_width.divisor(), y = row - n * in_height.divisor();
@@ -98,35 +99,62 @@ struct OutputGather {
     return {i * window.dilation_h, (position - i * window.width) * window.dilation_w,
             k - position * group_channels};
   }
-  __device__ T at(const Pixel& p, const Tap& t) const {
+  __device__ const T* find(const Pixel& p, const Tap& t) const {
     const int down = p.y - t.y, right = p.x - t.x;
-    if (down < 0 || right < 0) return T(0);
+    if (down < 0 || right < 0) return nullptr;
     const int y = stride_h.quotient(down), x = stride_w.quotient(right);
-    if (y >= height || x >= width || y * window.stride_h != down || x * window.stride_w != right) return T(0);
-    return grad_output[p.image + (static_cast<std::int64_t>(y) * width + x) * channels + t.channel];
+    if (y >= height || x >= width || y * window.stride_h != down || x * window.stride_w != right)
+      return nullptr;
+    return data + p.image + (static_cast<std::int64_t>(y) * width + x) * channels + t.channel;
   }
 };
 
 /// As the left operand of a product whose k runs over taps.
 template <typename Gather, typename T>
 struct OverTaps : Gather {
-  static constexpr bool kAlongK = true;
+  static constexpr bool kAlongK = true, kNear = true;
   using Outer = typename Gather::Pixel;
   using Gather::Gather;
   __device__ Outer outer(int p) const { return this->pixel(p); }
   __device__ typename Gather::Tap inner(int k) const { return this->tap(k); }
-  __device__ T load(const Outer& o, const typename Gather::Tap& i) const { return this->at(o, i); }
+  __device__ T load(const Outer& o, const typename Gather::Tap& i) const {
+    const T* place = this->find(o, i);
+    return place ? *place : T(0);
+  }
 };
 
 /// As the left operand of a product whose k runs over pixels.
 template <typename Gather, typename T>
 struct OverPixels : Gather {
-  static constexpr bool kAlongK = false;
+  static constexpr bool kAlongK = false, kNear = false;
   using Outer = typename Gather::Tap;
   using Gather::Gather;
   __device__ Outer outer(int k) const { return this->tap(k); }
   __device__ typename Gather::Pixel inner(int p) const { return this->pixel(p); }
-  __device__ T load(const Outer& o, const typename Gather::Pixel& i) const { return this->at(i, o); }
+  __device__ const T* find(const Outer& o, const typename Gather::Pixel& i) const {
+    return Gather::find(i, o);
+  }
+  __device__ T load(const Outer& o, const typename Gather::Pixel& i) const {
+    const T* place = find(o, i);
+    return place ? *place : T(0);
+  }
+};
+
+/// An operand whose k runs over taps with channels (i, j, c), in another order: 32 channels of all taps come
+/// before the next 32, so that neighbouring windows, which share most of their pixels, find them in the
+/// first-level cache.
+template <typename Operand>
+struct ByChannels : Operand {
+  FastDivide by_block;  // 32 channels of all taps; 1: the order stays
+  int channels;
+
+  ByChannels(const Operand& operand, int taps, int all_channels)
+      : Operand(operand), by_block(all_channels % 32 == 0 ? 32 * taps : 1), channels(all_channels) {}
+
+  __device__ auto inner(int k) const {
+    const int block = by_block.quotient(k), rest = k - block * by_block.divisor();
+    return Operand::inner(by_block.divisor() == 1 ? k : rest / 32 * channels + block * 32 + rest % 32);
+  }
 };
 
 }  // namespace tapeline::cuda

@@ -295,7 +295,7 @@ void multiply(Context& context, const GemmSizes& sizes, const A& a, const B& b, 
 /// Element (o, i) at data[o * outer_stride + i * inner_stride], one of which is 1.
 template <typename T, bool kInnerIsDense>
 struct Matrix {
-  static constexpr bool kAlongK = kInnerIsDense;
+  static constexpr bool kAlongK = kInnerIsDense, kNear = false;
   using Outer = const T*;
   const T* data;
   std::int64_t stride;  // of the index whose neighbours are not neighbours in memory
@@ -305,6 +305,7 @@ struct Matrix {
   __device__ const T* outer(int o) const { return data + (kInnerIsDense ? o * stride : o); }
   __device__ std::int64_t inner(int k) const { return kInnerIsDense ? k : k * stride; }
   __device__ T load(const T* outer, std::int64_t inner) const { return outer[inner]; }
+  __device__ const T* find(const T* outer, std::int64_t inner) const { return outer + inner; }
 };
 
 }  // namespace tapeline::cuda

@@ -162,6 +162,52 @@ TEST_CASE("cuda: matrix units") {
     }
 }
 
+// Channels in eights take another way, with a large tile where there is work for all multiprocessors, with
+// the activation at once where it is made of straight lines.
+TEST_CASE("cuda: matrix units, eights of channels") {
+  struct Case {
+    Shape input, weight;
+    ActivationKind kind;
+    int groups, stride;
+  };
+  for (const Case& c : {Case{{1, 32, 32, 8}, {3, 3, 8, 128}, ActivationKind::leaky_relu, 1, 1},
+                        Case{{1, 32, 32, 128}, {1, 2, 128, 8}, ActivationKind::tanh, 1, 1},
+                        Case{{1, 6, 9, 64}, {3, 3, 64, 128}, ActivationKind::relu6, 1, 2},
+                        Case{{2, 5, 9, 48}, {3, 2, 24, 80}, ActivationKind::relu, 2, 1},
+                        Case{{2, 13, 21, 8}, {5, 3, 8, 16}, ActivationKind::none, 1, 3}})
+    for (const auto& [precision, allowed] :
+         {std::pair{Precision::fp16, 5e-2}, std::pair{Precision::bf16, 1e-1}}) {
+      CAPTURE(std::string(name_of(precision)));
+      CAPTURE(c.input.text());
+      const Device device = open_cuda({.precision = precision}), plain = open_reference();
+      const auto run = [&](const Device& on) {
+        const auto make = [&](const Shape& shape, std::uint64_t stream) {
+          return Tensor::from<float>(on, shape, draw(static_cast<std::size_t>(shape.elements()), stream))
+              .set_requires_grad();
+        };
+        const Tensor x = make(c.input, 1), w = make(c.weight, 2), bias = make({c.weight[3]}, 3);
+        const Tensor y = conv2d(
+            x, w, bias,
+            {.stride_h = c.stride, .stride_w = c.stride, .groups = c.groups, .activation = {c.kind, .1f}});
+        y.backward(Tensor::from<float>(on, y.shape(), draw(static_cast<std::size_t>(y.elements()), 4)));
+        std::vector<std::vector<float>> results;
+        for (const Tensor& t : {y, x.grad(), w.grad()}) results.push_back(t.to_vector<float>());
+        return results;
+      };
+      const auto found = run(device), wanted = run(plain);
+      for (std::size_t r = 0; r < wanted.size(); ++r) {
+        CAPTURE(r);
+        double squares = 0, off = 0;  // a few gradients an activation lets through or not by a hair
+        for (std::size_t i = 0; i < wanted[r].size(); ++i) {
+          squares += std::pow(wanted[r][i], 2);
+          off += std::pow(found[r][i] - wanted[r][i], 2);
+        }
+        CHECK(off <= allowed * allowed * squares);
+        CHECK(off > 1e-12 * squares);
+      }
+    }
+}
+
 TEST_CASE("cuda: a recorded program keeps its memory and its backend") {
   Tensor x, y;
   Program program;

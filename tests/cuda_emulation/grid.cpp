@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <numeric>
 #include <vector>
@@ -37,6 +38,7 @@ class Order {
     arrange(turns);
     return turns;
   }
+  bool is_forward() const { return kind_ == Kind::forward; }
 
  private:
   enum class Kind { forward, reverse, shuffled };
@@ -62,6 +64,18 @@ enum class State { fresh, ready, at_block_barrier, at_grid_barrier, at_warp, don
 
 struct Block;
 
+struct Copy {
+  void* to;
+  const void* from;
+  void make() const {
+    if (from)
+      std::memcpy(to, from, 16);
+    else
+      std::memset(to, 0, 16);
+  }
+};
+using CopyGroup = std::vector<Copy>;
+
 struct Thread {
   Block* block = nullptr;
   unsigned number = 0;  // in the block, x fastest
@@ -74,6 +88,7 @@ struct Thread {
   const char* what = "";
   std::uint64_t value = 0;
   LaneValues lanes;
+  std::deque<CopyGroup> copies;  // on their way; the last group is not ended
 };
 
 struct Block {
@@ -343,6 +358,7 @@ void begin(Block& block, const Launch& launch) {
     thread.block = &block;
     thread.number = i;
     thread.state = State::fresh;
+    thread.copies.assign(1, {});
   }
 }
 
@@ -377,6 +393,21 @@ void grid_barrier(const Where& where) { Crowd::current->grid_barrier(where); }
 void pause(const Where& where) { Crowd::current->pause(where); }
 LaneValues warp_exchange(unsigned mask, std::uint64_t value, const char* what, const Where& where) {
   return Crowd::current->warp_exchange(mask, value, what, where);
+}
+void copy_async(void* to, const void* from) {
+  if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from)) % 16 != 0)
+    throw Mistake("an asynchronous copy is not aligned to 16 bytes");
+  const Copy copy{to, from};
+  if (order().is_forward())
+    copy.make();
+  else
+    Crowd::current->thread->copies.back().push_back(copy);
+}
+void end_copies() { Crowd::current->thread->copies.emplace_back(); }
+void wait_for_copies(unsigned groups_left) {
+  std::deque<CopyGroup>& groups = Crowd::current->thread->copies;
+  for (; groups.size() > groups_left + 1; groups.pop_front())
+    for (const Copy& copy : groups.front()) copy.make();
 }
 unsigned lane() { return Crowd::current->thread->number % 32; }
 void* dynamic_shared() { return Crowd::current->thread->block->shared.get(); }

@@ -60,6 +60,12 @@ struct LaneValues {
 LaneValues warp_exchange(unsigned mask, std::uint64_t value, const char* what, const Where& where);
 unsigned lane();
 
+/// 16 bytes to shared memory, of 0 where `from` is null. In the order "forward" they are there at once, in
+/// the others as late as may be: when the thread waits for the group of copies that they are in.
+void copy_async(void* to, const void* from);
+void end_copies();
+void wait_for_copies(unsigned groups_left);
+
 /// The block's dynamic shared memory.
 void* dynamic_shared();
 

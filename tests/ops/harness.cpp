@@ -313,7 +313,7 @@ const std::vector<InHalf>& in_half() {
     std::vector<InHalf> all;
     for (const DeviceEntry& entry : list_devices()) {
       const std::string& id = entry.info.id;
-      if (!entry.usable || !wanted(id) || id.starts_with("cuda")) continue;
+      if (!entry.usable || !wanted(id)) continue;
       const std::vector<int> threads = id == "cpu" ? std::vector{1, 2, 3} : std::vector{0};
       for (const Precision precision : entry.info.precisions) {
         if (precision != Precision::bf16 && precision != Precision::fp16) continue;
