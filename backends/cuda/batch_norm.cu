@@ -8,6 +8,7 @@
 #include "backends/cuda/dispatch.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/launch.h"
+#include "backends/cuda/packs.h"
 #include "backends/cuda/pixels.h"
 
 namespace tapeline::cuda {
@@ -37,7 +38,7 @@ struct Sums {
 
 // partial[block][channel] = the block's sums, of which terms.add() makes the first two.
 template <typename Terms>
-__global__ void sum_rows(Images images, Terms terms, Sums* partial) {
+__global__ void __launch_bounds__(kThreads, 4) sum_rows(Images images, Terms terms, Sums* partial) {
   __shared__ double room[kThreads * 3];
   Sums* shared = reinterpret_cast<Sums*>(room);
   const int column = threadIdx.x % kColumns, row_of_block = threadIdx.x / kColumns;
@@ -45,12 +46,14 @@ __global__ void sum_rows(Images images, Terms terms, Sums* partial) {
   const std::int64_t begin = images.pixels.rows * blockIdx.y / gridDim.y,
                      end = images.pixels.rows * (blockIdx.y + 1) / gridDim.y;
   double first = 0, second = 0, rows = 0;
-  if (c < images.channels)
+  if (c < images.channels) {
+#pragma unroll 4
     for (std::int64_t row = begin + row_of_block; row < end; row += kRows)
       if (images.pixels.inside(row)) {
         terms.add(row * images.channels + c, c, first, second);
         rows += 1;
       }
+  }
   Sums sums{first, second, rows};
   shared[threadIdx.x] = sums;
   __syncthreads();
@@ -62,7 +65,7 @@ __global__ void sum_rows(Images images, Terms terms, Sums* partial) {
 template <typename Terms>
 int launch_sums(Context& context, const Images& images, const Terms& terms, Sums*& partial) {
   const std::int64_t columns = divide_up(images.channels, kColumns);
-  const std::int64_t wanted = divide_up(4LL * context.multiprocessors, columns);
+  const std::int64_t wanted = divide_up(8LL * context.multiprocessors, columns);
   const std::int64_t parts = std::clamp<std::int64_t>(divide_up(images.pixels.rows, 8 * kRows), 1, wanted);
   partial = context.scratch<Sums>(parts * images.channels);
   launch(context, sum_rows<Terms>, dim3(static_cast<unsigned>(columns), static_cast<unsigned>(parts)),
@@ -114,28 +117,40 @@ __global__ void running_to_batch(int channels, double epsilon, const T* running_
   if (c < channels) inv_dev[c] = static_cast<T>(1 / sqrt(static_cast<double>(running_variance[c]) + epsilon));
 }
 
-template <typename T>
-__global__ void normalise(std::int64_t elements, Images images, Activation activation, const T* input,
-                          const T* mean, const T* rest, const T* inv_dev, const T* scale, const T* offset,
-                          T* output) {
-  for (std::int64_t i = first_element(); i < elements; i += element_stride()) {
-    const std::int64_t row = i / images.channels;
-    const int c = static_cast<int>(i - row * images.channels);
-    T y = input[i] - mean[c];
-    if (rest) y -= rest[c];
-    y *= inv_dev[c];
-    if (scale) y *= scale[c];
-    if (offset) y += offset[c];
-    output[i] = images.pixels.inside(row) ? activate(activation, y) : T(0);
+template <int kWide, typename T>
+__global__ void normalise(std::int64_t packs, Images images, PackDivide<kWide> by_channels,
+                          Activation activation, const T* input, const T* mean, const T* rest,
+                          const T* inv_dev, const T* scale, const T* offset, T* output) {
+  for (std::int64_t i = first_element(); i < packs; i += element_stride()) {
+    std::int64_t c = i;
+    const bool inside = images.pixels.inside(by_channels.split(c));
+    Pack<T, kWide> y = load_pack<kWide>(input, i);
+    for (int v = 0; v < kWide; ++v) {
+      const std::int64_t channel = c * kWide + v;
+      T& value = y.values[v];
+      value -= mean[channel];
+      if (rest) value -= rest[channel];
+      value *= inv_dev[channel];
+      if (scale) value *= scale[channel];
+      if (offset) value += offset[channel];
+      value = inside ? activate(activation, value) : T(0);
+    }
+    store_pack<kWide>(output, i, y);
   }
 }
 
 template <typename T, typename K>
 void launch_normalise(Context& context, const K& k, const Images& images, const T* mean, const T* rest,
                       const T* inv_dev) {
-  launch_elements(context, k.output.elements(), normalise<T>, k.output.elements(), images, k.activation,
-                  k.input.template data<T>(), mean, rest, inv_dev, data_or_null<T>(k.scale),
-                  data_or_null<T>(k.offset), k.output.template data<T>());
+  const std::int64_t elements = k.output.elements();
+  const T* input = k.input.template data<T>();
+  T* output = k.output.template data<T>();
+  if (elements == 0) return;
+  with_width(in_fours(elements, images.channels, {input, output}), [&]<int kWide>() {
+    launch_elements(context, elements / kWide, normalise<kWide, T>, elements / kWide, images,
+                    PackDivide<kWide>(images.channels / kWide), k.activation, input, mean, rest, inv_dev,
+                    data_or_null<T>(k.scale), data_or_null<T>(k.offset), output);
+  });
 }
 
 // Backward --------------------------------------------------------------------------------------------------
@@ -144,14 +159,11 @@ template <typename T>
 struct Gradients {
   const T *input, *mean, *inv_dev, *output, *grad_output;
   Activation activation;
-  __device__ T grad(std::int64_t i) const {
-    return output ? grad_output[i] * activation_slope(activation, output[i]) : grad_output[i];
-  }
-  __device__ T normal(std::int64_t i, int c) const { return (input[i] - mean[c]) * inv_dev[c]; }
+  __device__ T normal(T x, std::int64_t c) const { return (x - mean[c]) * inv_dev[c]; }
   __device__ void add(std::int64_t i, int c, double& offset, double& scale) const {
-    const double g = grad(i);
+    const double g = output ? grad_output[i] * activation_slope(activation, output[i]) : grad_output[i];
     offset += g;
-    scale += g * normal(i, c);
+    scale += g * normal(input[i], c);
   }
 };
 
@@ -168,15 +180,26 @@ __global__ void finish_gradients(int channels, int parts, const Sums* partial, T
   means[channels + c] = static_cast<T>(sums.rows > 0 ? sums.second / sums.rows : 0);
 }
 
-template <typename T>
-__global__ void backward(std::int64_t elements, Images images, Gradients<T> gradients, const T* means,
-                         const T* scale, T* grad_input) {
-  for (std::int64_t i = first_element(); i < elements; i += element_stride()) {
-    const std::int64_t row = i / images.channels;
-    const int c = static_cast<int>(i - row * images.channels);
-    const T centred = gradients.grad(i) - means[c] - gradients.normal(i, c) * means[images.channels + c];
-    const T factor = (scale ? scale[c] : T(1)) * gradients.inv_dev[c];
-    grad_input[i] = images.pixels.inside(row) ? factor * centred : T(0);
+template <int kWide, typename T>
+__global__ void backward(std::int64_t packs, Images images, PackDivide<kWide> by_channels,
+                         Gradients<T> gradients, const T* means, const T* scale, T* grad_input) {
+  for (std::int64_t i = first_element(); i < packs; i += element_stride()) {
+    std::int64_t c = i;
+    const bool inside = images.pixels.inside(by_channels.split(c));
+    const Pack<T, kWide> x = load_pack<kWide>(gradients.input, i);
+    Pack<T, kWide> grad = load_pack<kWide>(gradients.grad_output, i);
+    if (gradients.output) {
+      const Pack<T, kWide> y = load_pack<kWide>(gradients.output, i);
+      for (int v = 0; v < kWide; ++v) grad.values[v] *= activation_slope(gradients.activation, y.values[v]);
+    }
+    for (int v = 0; v < kWide; ++v) {
+      const std::int64_t channel = c * kWide + v;
+      const T centred = grad.values[v] - means[channel] -
+                        gradients.normal(x.values[v], channel) * means[images.channels + channel];
+      const T factor = (scale ? scale[channel] : T(1)) * gradients.inv_dev[channel];
+      grad.values[v] = inside ? factor * centred : T(0);
+    }
+    store_pack<kWide>(grad_input, i, grad);
   }
 }
 
@@ -216,9 +239,16 @@ void run(const BatchNormBackward& k, Context& context) {
     T* means = context.scratch<T>(2 * images.channels);
     launch_elements(context, images.channels, finish_gradients<T>, images.channels, parts, partial,
                     data_or_null<T>(k.grad_scale), data_or_null<T>(k.grad_offset), means);
-    if (k.grad_input)
-      launch_elements(context, k.grad_input.elements(), backward<T>, k.grad_input.elements(), images,
-                      gradients, means, data_or_null<T>(k.scale), k.grad_input.data<T>());
+    if (!k.grad_input || k.grad_input.elements() == 0) return;
+    T* grad_input = k.grad_input.data<T>();
+    const std::int64_t elements = k.grad_input.elements();
+    const bool fours = in_fours(elements, images.channels,
+                                {gradients.input, gradients.output, gradients.grad_output, grad_input});
+    with_width(fours, [&]<int kWide>() {
+      launch_elements(context, elements / kWide, backward<kWide, T>, elements / kWide, images,
+                      PackDivide<kWide>(images.channels / kWide), gradients, means, data_or_null<T>(k.scale),
+                      grad_input);
+    });
   });
 }
 

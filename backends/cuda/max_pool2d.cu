@@ -3,6 +3,7 @@
 #include "backends/cuda/dispatch.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/launch.h"
+#include "backends/cuda/packs.h"
 #include "backends/cuda/pixels.h"
 
 namespace tapeline::cuda {
@@ -10,72 +11,89 @@ namespace {
 
 constexpr int kNone = 255;
 
+/// Sizes in packs of kWide channels.
+template <int kWide>
 struct Geometry {
   int in_height, in_width, out_height, out_width, channels;
   Window2d window;
+  PackDivide<kWide> by_channels, by_in_width, by_in_height, by_out_width, by_out_height;
+  FastDivide stride_h, stride_w;
+
   Geometry(const Shape& in, const Shape& out, const Window2d& w)
       : in_height(static_cast<int>(in[1])),
         in_width(static_cast<int>(in[2])),
         out_height(static_cast<int>(out[1])),
         out_width(static_cast<int>(out[2])),
-        channels(static_cast<int>(in[3])),
-        window(w) {}
+        channels(static_cast<int>(in[3] / kWide)),
+        window(w),
+        by_channels(channels),
+        by_in_width(in_width),
+        by_in_height(in_height),
+        by_out_width(out_width),
+        by_out_height(out_height),
+        stride_h(w.stride_h),
+        stride_w(w.stride_w) {}
 };
 
-template <typename T>
-__global__ void forward(std::int64_t outputs, Geometry g, const std::int32_t* widths, const T* input,
+template <int kWide, typename T>
+__global__ void forward(std::int64_t outputs, Geometry<kWide> g, const std::int32_t* widths, const T* input,
                         T* output, std::uint8_t* choices) {
   const Window2d& w = g.window;
   for (std::int64_t o = first_element(); o < outputs; o += element_stride()) {
-    const int c = static_cast<int>(o % g.channels);
-    const std::int64_t pixel = o / g.channels;
-    const int x = static_cast<int>(pixel % g.out_width),
-              y = static_cast<int>(pixel / g.out_width % g.out_height);
-    const std::int64_t n = pixel / g.out_width / g.out_height;
+    std::int64_t c = o, x = g.by_channels.split(c), y = g.by_out_width.split(x), n = g.by_out_height.split(y);
     const int width = length_of(widths, n, g.in_width);
-    int choice = kNone;
-    T best = 0;
+    const int top = static_cast<int>(y) * w.stride_h - w.pad_top,
+              left = static_cast<int>(x) * w.stride_w - w.pad_left;
+    Pack<T, kWide> best{};
+    Pack<std::uint8_t, kWide> choice;
+    for (std::uint8_t& none : choice.values) none = kNone;
     for (int i = 0; i < w.height; ++i) {
-      const int in_y = y * w.stride_h - w.pad_top + i;
+      const int in_y = top + i;
       if (in_y < 0 || in_y >= g.in_height) continue;
       for (int j = 0; j < w.width; ++j) {
-        const int in_x = x * w.stride_w - w.pad_left + j;
+        const int in_x = left + j;
         if (in_x < 0 || in_x >= width) continue;
-        const T value = input[((n * g.in_height + in_y) * g.in_width + in_x) * g.channels + c];
-        if (choice == kNone || value > best || (isnan(value) && !isnan(best))) {
-          best = value;
-          choice = i * w.width + j;
+        const Pack<T, kWide> values =
+            load_pack<kWide>(input, ((n * g.in_height + in_y) * g.in_width + in_x) * g.channels + c);
+        for (int v = 0; v < kWide; ++v) {
+          const T value = values.values[v];
+          T& most = best.values[v];
+          if (choice.values[v] == kNone || value > most || (isnan(value) && !isnan(most))) {
+            most = value;
+            choice.values[v] = static_cast<std::uint8_t>(i * w.width + j);
+          }
         }
       }
     }
-    output[o] = best;
-    if (choices) choices[o] = static_cast<std::uint8_t>(choice);
+    store_pack<kWide>(output, o, best);
+    if (choices) store_pack<kWide>(choices, o, choice);
   }
 }
 
 // Each input looks at the windows that it lies in, in one order, so that sums come out the same every time.
-template <typename T>
-__global__ void backward(std::int64_t inputs, Geometry g, const std::uint8_t* choices, const T* grad_output,
-                         T* grad_input) {
+template <int kWide, typename T>
+__global__ void backward(std::int64_t inputs, Geometry<kWide> g, const std::uint8_t* choices,
+                         const T* grad_output, T* grad_input) {
   const Window2d& w = g.window;
   for (std::int64_t e = first_element(); e < inputs; e += element_stride()) {
-    const int c = static_cast<int>(e % g.channels);
-    const std::int64_t pixel = e / g.channels;
-    const int x = static_cast<int>(pixel % g.in_width),
-              y = static_cast<int>(pixel / g.in_width % g.in_height);
-    const std::int64_t n = pixel / g.in_width / g.in_height;
-    T sum = 0;
-    for (int i = (y + w.pad_top) % w.stride_h; i < w.height; i += w.stride_h) {
-      const int out_y = (y + w.pad_top - i) / w.stride_h;
-      if (y + w.pad_top < i || out_y >= g.out_height) continue;
-      for (int j = (x + w.pad_left) % w.stride_w; j < w.width; j += w.stride_w) {
-        const int out_x = (x + w.pad_left - j) / w.stride_w;
-        if (x + w.pad_left < j || out_x >= g.out_width) continue;
+    std::int64_t c = e, x = g.by_channels.split(c), y = g.by_in_width.split(x), n = g.by_in_height.split(y);
+    const int down = static_cast<int>(y) + w.pad_top, right = static_cast<int>(x) + w.pad_left;
+    const int last_y = g.stride_h.quotient(down), last_x = g.stride_w.quotient(right);
+    Pack<T, kWide> sum{};
+    for (int out_y = last_y, i = down - last_y * w.stride_h; out_y >= 0 && i < w.height;
+         --out_y, i += w.stride_h) {
+      if (out_y >= g.out_height) continue;
+      for (int out_x = last_x, j = right - last_x * w.stride_w; out_x >= 0 && j < w.width;
+           --out_x, j += w.stride_w) {
+        if (out_x >= g.out_width) continue;
         const std::int64_t o = ((n * g.out_height + out_y) * g.out_width + out_x) * g.channels + c;
-        if (choices[o] == i * w.width + j) sum += grad_output[o];
+        const auto choice = load_pack<kWide>(choices, o);
+        const Pack<T, kWide> grad = load_pack<kWide>(grad_output, o);
+        for (int v = 0; v < kWide; ++v)
+          if (choice.values[v] == i * w.width + j) sum.values[v] += grad.values[v];
       }
     }
-    grad_input[e] = sum;
+    store_pack<kWide>(grad_input, e, sum);
   }
 }
 
@@ -83,17 +101,29 @@ __global__ void backward(std::int64_t inputs, Geometry g, const std::uint8_t* ch
 
 void run(const MaxPool2dForward& k, Context& context) {
   with_float(k.output.dtype, [&]<typename T>() {
-    launch_elements(context, k.output.elements(), forward<T>, k.output.elements(),
-                    Geometry(k.input.shape, k.output.shape, k.window), data_or_null<std::int32_t>(k.widths),
-                    k.input.data<T>(), k.output.data<T>(), data_or_null<std::uint8_t>(k.choice));
+    const T* input = k.input.data<T>();
+    T* output = k.output.data<T>();
+    auto* choices = data_or_null<std::uint8_t>(k.choice);
+    const std::int64_t outputs = k.output.elements();
+    with_width(in_fours(outputs, k.input.shape[3], {input, output, choices}), [&]<int kWide>() {
+      launch_elements(context, outputs / kWide, forward<kWide, T>, outputs / kWide,
+                      Geometry<kWide>(k.input.shape, k.output.shape, k.window),
+                      data_or_null<std::int32_t>(k.widths), input, output, choices);
+    });
   });
 }
 
 void run(const MaxPool2dBackward& k, Context& context) {
   with_float(k.grad_input.dtype, [&]<typename T>() {
-    launch_elements(context, k.grad_input.elements(), backward<T>, k.grad_input.elements(),
-                    Geometry(k.grad_input.shape, k.grad_output.shape, k.window),
-                    k.choice.data<std::uint8_t>(), k.grad_output.data<T>(), k.grad_input.data<T>());
+    const auto* choices = k.choice.data<std::uint8_t>();
+    const T* grad_output = k.grad_output.data<T>();
+    T* grad_input = k.grad_input.data<T>();
+    const std::int64_t inputs = k.grad_input.elements();
+    with_width(in_fours(inputs, k.grad_input.shape[3], {choices, grad_output, grad_input}), [&]<int kWide>() {
+      launch_elements(context, inputs / kWide, backward<kWide, T>, inputs / kWide,
+                      Geometry<kWide>(k.grad_input.shape, k.grad_output.shape, k.window), choices,
+                      grad_output, grad_input);
+    });
   });
 }
 
