@@ -65,7 +65,7 @@ TEST_CASE("conv2d: rows in bf16 and fp16") {
       conv("one pixel", {1, 1, 1, 1}, {1, 1, 1, 1}),
       conv("3x3 eights of channels", {2, 5, 7, 24}, {3, 3, 24, 72}),
       conv("3x3 eights of channels, many pixels", {1, 32, 32, 8}, {3, 3, 8, 128}),
-      conv("3x3 eights of channels, many taps", {1, 6, 9, 64}, {3, 3, 64, 128}),
+      conv("3x5 eights of channels, many taps", {1, 6, 9, 64}, {3, 5, 64, 128}),
       conv("3x3 eights of channels, stride 2x1", {1, 7, 9, 32}, {3, 3, 32, 8}, {.stride_h = 2}),
       conv("3x3 eights of channels, dilation, two groups", {1, 6, 9, 128}, {3, 3, 64, 48},
            {.dilation_h = 2, .groups = 2}),
