@@ -25,7 +25,22 @@ std::size_t CooperativeMatrix::shared_bytes(std::uint32_t tile_rows) const {
   constexpr std::size_t kHalf = 2, kFloat = 4, kPad = 8;  // as the shaders declare it
   const std::size_t forward = tile_rows * (kMostDeep + kPad) + kMostDeep * (kColumns + kPad),
                     weight = kMostDeep * (tile_rows + kPad) + kMostDeep * (kColumns + kPad);
-  return std::max(forward, weight) * kHalf + 4 * rows * columns * kFloat;
+  return std::max(forward, weight) * kHalf + kSubgroups * rows * columns * kFloat;
+}
+
+CooperativeMatrix choose_cooperative_matrix(std::span<const VkCooperativeMatrixPropertiesKHR> offered,
+                                            std::uint32_t subgroup, const VkPhysicalDeviceLimits& limits) {
+  CooperativeMatrix best;
+  for (const VkCooperativeMatrixPropertiesKHR& size : offered) {
+    if (!serves(size)) continue;
+    const CooperativeMatrix made{size.MSize, size.NSize, size.KSize, subgroup};
+    if (made.shared_bytes(CooperativeMatrix::kRows) <= limits.maxComputeSharedMemorySize &&
+        made.invocations() <= limits.maxComputeWorkGroupInvocations &&
+        made.invocations() <= limits.maxComputeWorkGroupSize[0] &&
+        made.rows * made.columns * made.deep > best.rows * best.columns * best.deep)
+      best = made;
+  }
+  return best;
 }
 
 CooperativeMatrix find_cooperative_matrix(VkPhysicalDevice device) {
@@ -41,7 +56,9 @@ CooperativeMatrix find_cooperative_matrix(VkPhysicalDevice device) {
   VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                          .pNext = &subgroups};
   vkGetPhysicalDeviceProperties2(device, &properties);
-  if (!offered.all() || !(subgroups.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) return {};
+  if (!offered.all() || !(subgroups.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
+      subgroups.maxComputeWorkgroupSubgroups < CooperativeMatrix::kSubgroups)
+    return {};
 
   std::uint32_t count = 0;
   list(device, &count, nullptr);
@@ -49,16 +66,7 @@ CooperativeMatrix find_cooperative_matrix(VkPhysicalDevice device) {
       count, {.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR});
   list(device, &count, sizes.data());
   sizes.resize(count);
-  CooperativeMatrix best;
-  for (const VkCooperativeMatrixPropertiesKHR& size : sizes)
-    if (serves(size) && size.MSize * size.NSize * size.KSize > best.rows * best.columns * best.deep)
-      best = {size.MSize, size.NSize, size.KSize, subgroups.minSubgroupSize};
-  const VkPhysicalDeviceLimits& limits = properties.properties.limits;
-  const bool room = best.shared_bytes(CooperativeMatrix::kRows) <= limits.maxComputeSharedMemorySize &&
-                    best.invocations() <= limits.maxComputeWorkGroupInvocations &&
-                    best.invocations() <= limits.maxComputeWorkGroupSize[0] &&
-                    subgroups.maxComputeWorkgroupSubgroups >= 4;
-  return room ? best : CooperativeMatrix{};
+  return choose_cooperative_matrix(sizes, subgroups.minSubgroupSize, properties.properties.limits);
 }
 
 }  // namespace tapeline::vulkan

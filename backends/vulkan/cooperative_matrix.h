@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "backends/vulkan/cooperative_matrix_khr.h"
 
@@ -13,16 +14,20 @@ struct CooperativeMatrix {
   std::uint32_t subgroup = 0;  // invocations of the subgroups that do; 0: the device has nothing of the kind
   explicit operator bool() const { return subgroup > 0; }
 
-  /// A workgroup is 2 x 2 subgroups, each with 32 rows by 32 columns of sums, or 64 rows where it is `tall`.
-  static constexpr std::uint32_t kRows = 64, kTallRows = 128, kColumns = 64, kMostDeep = 32;
-  std::uint32_t invocations() const { return 4 * subgroup; }
+  /// A workgroup is 2 x 2 subgroups, each with 32 rows, or 64 of a tall tile, by 32 columns of sums.
+  static constexpr std::uint32_t kRows = 64, kTallRows = 128, kColumns = 64, kMostDeep = 32, kSubgroups = 4;
+  std::uint32_t invocations() const { return kSubgroups * subgroup; }
   /// Shared memory of a workgroup whose tiles have so many rows, at most.
   std::size_t shared_bytes(std::uint32_t tile_rows) const;
 };
 
-/// Of a device with the extensions below: what it offers, the largest where it offers several sizes, or
-/// nothing where it lacks what these shaders need with it: the Vulkan memory model, subgroups of a size that
-/// can be asked for, shared memory.
+/// The largest of the sizes on offer that these shaders can use, with subgroups of so many invocations and
+/// within these limits; nothing where there is none.
+CooperativeMatrix choose_cooperative_matrix(std::span<const VkCooperativeMatrixPropertiesKHR> offered,
+                                            std::uint32_t subgroup, const VkPhysicalDeviceLimits& limits);
+
+/// The same of a device with the extensions below; nothing too where it lacks what these shaders need
+/// besides: the Vulkan memory model, and subgroups of a size that can be asked for.
 CooperativeMatrix find_cooperative_matrix(VkPhysicalDevice device);
 
 /// What using them takes, to be asked for where a device is opened.
