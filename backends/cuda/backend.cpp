@@ -204,6 +204,7 @@ class CudaBackend final : public Backend {
     context.multiprocessors = card.multiprocessors;
     context.shared_limit = card.shared_limit;
     context.cooperative = card.cooperative;
+    context.copies_async = card.major >= 8;
     remember(name_of(kernel));
     try {
       std::visit([&](const auto& k) { cuda::run(k, context); }, kernel);

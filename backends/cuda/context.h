@@ -37,6 +37,7 @@ struct Context {
   int multiprocessors = 1;
   std::size_t shared_limit = std::size_t{48} << 10;  // bytes of shared memory that a block may have
   bool cooperative = false;                          // launches whose blocks wait for each other
+  bool copies_async = false;                         // into shared memory (compute capability 8.0)
 
   template <typename T>
   T* scratch(std::int64_t count) {

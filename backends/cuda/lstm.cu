@@ -37,14 +37,23 @@ struct Weights {
 
   __device__ Gates<T> at(int k, int local_unit, int unit) const {
     if constexpr (kPersistent) return shared[k * units + local_unit];
-    if (unit >= hidden) return {0, 0, 0, 0};
+    if (unit >= hidden || k >= hidden) return {0, 0, 0, 0};
     const T* w = direct + static_cast<std::int64_t>(k) * 4 * hidden + unit;
     return {w[0], w[hidden], w[2 * hidden], w[3 * hidden]};
   }
 };
 
+template <typename T>
+__device__ void add(Gates<T>& sums, T h, const Gates<T>& w) {
+  sums.i += h * w.i, sums.f += h * w.f, sums.g += h * w.g, sums.o += h * w.o;
+}
+
+// Hidden units in whole fours.
+__host__ __device__ inline int padded(int hidden) { return (hidden + 3) / 4 * 4; }
+
 template <typename T, bool kPersistent>
-__global__ void forward(Arguments<T> a, Plan plan, int first_step, int last_step) {
+__global__ void __launch_bounds__(kMostThreads, 1)
+    forward(Arguments<T> a, Plan plan, int first_step, int last_step) {
   const Place place(plan);
   const int hidden = a.size.hidden, directions = a.size.directions, d = place.direction;
   const int thread = static_cast<int>(threadIdx.x), local_unit = thread % plan.units,
@@ -53,14 +62,14 @@ __global__ void forward(Arguments<T> a, Plan plan, int first_step, int last_step
   const T* w_hh = a.w_hh + static_cast<std::int64_t>(d) * hidden * 4 * hidden;
 
   Gates<T>* shared_weights = dynamic_shared<Gates<T>>();
-  T* h_before =
-      reinterpret_cast<T*>(shared_weights + (kPersistent ? hidden * plan.units : 0));  // [images][kChunk + 1]
+  T* room = reinterpret_cast<T*>(shared_weights + (kPersistent ? padded(hidden) * plan.units : 0));
   const Weights<T, kPersistent> weights{shared_weights, w_hh, plan.units, hidden};
   if constexpr (kPersistent) {
     const Weights<T, false> memory{nullptr, w_hh, plan.units, hidden};
-    for (int e = thread; e < hidden * plan.units; e += static_cast<int>(blockDim.x))
+    for (int e = thread; e < padded(hidden) * plan.units; e += static_cast<int>(blockDim.x))
       shared_weights[e] =
           memory.at(e / plan.units, e % plan.units, place.slice * plan.units + e % plan.units);
+    __syncthreads();
   }
 
   unsigned round = 0;
@@ -73,53 +82,67 @@ __global__ void forward(Arguments<T> a, Plan plan, int first_step, int last_step
       return (static_cast<std::int64_t>(n) * a.size.steps + t) * directions + d;
     };
 
-    for (int step = first_step; step < last_step; ++step) {
-      Gates<T> sums[kImages] = {};
-      if (step > 0)
-        for (int chunk = 0; chunk < hidden; chunk += kChunk) {
-          __syncthreads();
-          for (int e = thread; e < plan.images * kChunk; e += static_cast<int>(blockDim.x)) {
-            const int n = tile * plan.images + e / kChunk, k = chunk + e % kChunk;
-            const Sequence s = sequence(n);
-            h_before[e / kChunk * (kChunk + 1) + e % kChunk] =
-                k < hidden && step < s.frames ? __ldcg(a.output + at(n, s.time(step - 1)) * hidden + k)
-                                              : T(0);
-          }
-          __syncthreads();
-          const int end = min(kChunk, hidden - chunk);
-          for (int k = 0; k < end; ++k) {
-            const Gates<T> w = weights.at(chunk + k, local_unit, unit);
+    T cells[kImages];  // of the step before
 #pragma unroll
-            for (int r = 0; r < kImages; ++r) {
-              const T h = h_before[(first_image + r * image_step) * (kChunk + 1) + k];
-              sums[r].i += h * w.i, sums[r].f += h * w.f, sums[r].g += h * w.g, sums[r].o += h * w.o;
-            }
-          }
-        }
+    for (int r = 0; r < kImages; ++r) {
+      const int n = tile * plan.images + first_image + r * image_step;
+      const Sequence s = sequence(n);
+      const bool goes_on = first_step > 0 && first_step < s.frames && unit < hidden;
+      cells[r] = goes_on ? a.cells[at(n, s.time(first_step - 1)) * hidden + unit] : T(0);
+    }
 
+    for (int step = first_step; step < last_step; ++step) {
+      Gates<T> sums[kImages];
+#pragma unroll
+      for (int r = 0; r < kImages; ++r) {  // on its way before this block waits for the others
+        const int n = tile * plan.images + first_image + r * image_step;
+        const Sequence s = sequence(n);
+        sums[r] = {0, 0, 0, 0};
+        if (step >= s.frames || unit >= hidden) continue;
+        const T* in = a.gates_in + at(n, s.time(step)) * 4 * hidden + unit;
+        sums[r] = {in[0], in[hidden], in[2 * hidden], in[3 * hidden]};
+      }
+      if (step > first_step) wait_for_team(plan, place, ++round);
+      const auto state_before = [&](int image) -> const T* {
+        const int n = tile * plan.images + image;
+        const Sequence s = sequence(n);
+        return step < s.frames ? a.output + at(n, s.time(step - 1)) * hidden : nullptr;
+      };
+      if (step > 0)
+        visit_rows<T>(room, plan, hidden, state_before, [&](int k, auto&& states) {
+          const Gates<T> w[4] = {weights.at(k, local_unit, unit), weights.at(k + 1, local_unit, unit),
+                                 weights.at(k + 2, local_unit, unit), weights.at(k + 3, local_unit, unit)};
+#pragma unroll
+          for (int r = 0; r < kImages; ++r) {
+            const auto h = states(r);
+#pragma unroll
+            for (int j = 0; j < 4; ++j) add(sums[r], h.values[j], w[j]);
+          }
+        });
+
+#pragma unroll
       for (int r = 0; r < kImages; ++r) {
         const int n = tile * plan.images + first_image + r * image_step;
         if (unit >= hidden || n >= a.size.batch) continue;
         const Sequence s = sequence(n);
         const std::int64_t here = at(n, s.time(step));
-        T h = 0, c = 0;
+        T h = 0;
         Gates<T> gates{0, 0, 0, 0};
         if (step < s.frames) {
-          const T* in = a.gates_in + here * 4 * hidden + unit;
-          gates = {sigmoid(in[0] + sums[r].i), sigmoid(in[hidden] + sums[r].f),
-                   static_cast<T>(tanh(in[2 * hidden] + sums[r].g)), sigmoid(in[3 * hidden] + sums[r].o)};
-          const T before = step > 0 ? a.cells[at(n, s.time(step - 1)) * hidden + unit] : T(0);
-          c = gates.f * before + gates.i * gates.g;
-          h = gates.o * static_cast<T>(tanh(c));
+          gates = {sigmoid(sums[r].i), sigmoid(sums[r].f), static_cast<T>(tanh(sums[r].g)),
+                   sigmoid(sums[r].o)};
+          cells[r] = gates.f * cells[r] + gates.i * gates.g;
+          h = gates.o * static_cast<T>(tanh(cells[r]));
+        } else {
+          cells[r] = 0;
         }
         a.output[here * hidden + unit] = h;
-        a.cells[here * hidden + unit] = c;
+        a.cells[here * hidden + unit] = cells[r];
         if (a.gates) {
           T* out = a.gates + here * 4 * hidden + unit;
           out[0] = gates.i, out[hidden] = gates.f, out[2 * hidden] = gates.g, out[3 * hidden] = gates.o;
         }
       }
-      if (step + 1 < last_step) wait_for_team(plan, place, ++round);
     }
   }
 }
@@ -138,7 +161,8 @@ void run(const LstmForward& k, Context& context) {
                                  data_or_null<T>(k.gates),
                                  cells,
                                  g};
-    const Plan plan = make_plan(context, g, forward<T, true>, sizeof(T) * 4 * g.hidden, sizeof(T));
+    const Plan plan = make_plan(context, g, forward<T, true>, sizeof(T) * 4 * padded(g.hidden), sizeof(T),
+                                in_fours(0, g.hidden, {arguments.output}));
     launch_steps(context, g, plan, arguments, false, forward<T, true>, forward<T, false>);
   });
 }

@@ -24,7 +24,8 @@ struct Arguments {
 };
 
 template <typename T, bool kPersistent>
-__global__ void backward(Arguments<T> a, Plan plan, int first_step, int last_step) {
+__global__ void __launch_bounds__(kMostThreads, 1)
+    backward(Arguments<T> a, Plan plan, int first_step, int last_step) {
   const Place place(plan);
   const int hidden = a.size.hidden, all_gates = 4 * hidden, directions = a.size.directions,
             d = place.direction;
@@ -33,14 +34,18 @@ __global__ void backward(Arguments<T> a, Plan plan, int first_step, int last_ste
   const int image_step = plan.images / kImages, unit = place.slice * plan.units + local_unit;
   const T* w_hh = a.w_hh + static_cast<std::int64_t>(d) * hidden * all_gates;
 
-  T* shared_weights = dynamic_shared<T>();                                       // [gate][unit]
-  T* grads_after = shared_weights + (kPersistent ? all_gates * plan.units : 0);  // [images][kChunk + 1]
-  if constexpr (kPersistent)
+  T* shared_weights = dynamic_shared<T>();  // [gate / 4][unit][4]
+  T* room = shared_weights + (kPersistent ? all_gates * plan.units : 0);
+  if constexpr (kPersistent) {
     for (int e = thread; e < all_gates * plan.units; e += static_cast<int>(blockDim.x)) {
-      const int u = place.slice * plan.units + e / all_gates, gate = e % all_gates;
-      shared_weights[gate * plan.units + e / all_gates] =
-          u < hidden ? w_hh[static_cast<std::int64_t>(u) * all_gates + gate] : T(0);
+      const int u = e / all_gates, gate = e % all_gates;
+      shared_weights[(gate / 4 * plan.units + u) * 4 + gate % 4] =
+          place.slice * plan.units + u < hidden
+              ? w_hh[static_cast<std::int64_t>(place.slice * plan.units + u) * all_gates + gate]
+              : T(0);
     }
+    __syncthreads();
+  }
 
   unsigned round = 0;
   for (int tile = place.team; tile < plan.tiles; tile += plan.teams) {
@@ -52,58 +57,85 @@ __global__ void backward(Arguments<T> a, Plan plan, int first_step, int last_ste
       return (static_cast<std::int64_t>(n) * a.size.steps + t) * directions + d;
     };
 
+    T carried[kImages];  // the gradient in c that comes from the step after
+#pragma unroll
+    for (int r = 0; r < kImages; ++r) {
+      const int n = tile * plan.images + first_image + r * image_step;
+      const bool goes_on = last_step < sequence(n).frames && unit < hidden;
+      carried[r] =
+          goes_on ? a.grad_cells[(static_cast<std::int64_t>(n) * directions + d) * hidden + unit] : T(0);
+    }
+
     for (int step = last_step - 1; step >= first_step; --step) {
       T sums[kImages] = {};
-      if (step + 1 < a.size.steps)
-        for (int chunk = 0; chunk < all_gates; chunk += kChunk) {
-          __syncthreads();
-          for (int e = thread; e < plan.images * kChunk; e += static_cast<int>(blockDim.x)) {
-            const int n = tile * plan.images + e / kChunk, gate = chunk + e % kChunk;
-            const Sequence s = sequence(n);
-            grads_after[e / kChunk * (kChunk + 1) + e % kChunk] =
-                gate < all_gates && step + 1 < s.frames
-                    ? __ldcg(a.grad_gates + at(n, s.time(step + 1)) * all_gates + gate)
-                    : T(0);
-          }
-          __syncthreads();
-          const int end = min(kChunk, all_gates - chunk);
-          for (int j = 0; j < end; ++j) {
-            T w;
-            if constexpr (kPersistent)
-              w = shared_weights[(chunk + j) * plan.units + local_unit];
-            else
-              w = unit < hidden ? w_hh[static_cast<std::int64_t>(unit) * all_gates + chunk + j] : T(0);
+      // What the multiplication is not needed for is on its way before this block waits for the others.
+      struct Kept {
+        T i, f, g, o, cell, cell_before, grad;
+      } kept[kImages];
 #pragma unroll
-            for (int r = 0; r < kImages; ++r)
-              sums[r] += w * grads_after[(first_image + r * image_step) * (kChunk + 1) + j];
+      for (int r = 0; r < kImages; ++r) {
+        const int n = tile * plan.images + first_image + r * image_step;
+        const Sequence s = sequence(n);
+        kept[r] = {};
+        if (step >= s.frames || unit >= hidden) continue;
+        const std::int64_t here = at(n, s.time(step));
+        const T* gate = a.gates + here * all_gates + unit;
+        kept[r] = {gate[0],
+                   gate[hidden],
+                   gate[2 * hidden],
+                   gate[3 * hidden],
+                   a.cells[here * hidden + unit],
+                   step > 0 ? a.cells[at(n, s.time(step - 1)) * hidden + unit] : T(0),
+                   a.grad_output[here * hidden + unit]};
+      }
+      if (step < last_step - 1) wait_for_team(plan, place, ++round);
+      const auto grads_after = [&](int image) -> const T* {
+        const int n = tile * plan.images + image;
+        const Sequence s = sequence(n);
+        return step + 1 < s.frames ? a.grad_gates + at(n, s.time(step + 1)) * all_gates : nullptr;
+      };
+      if (step + 1 < a.size.steps)
+        visit_rows<T>(room, plan, all_gates, grads_after, [&](int k, auto&& grads) {
+          Pack<T, 4> w{};
+          if constexpr (kPersistent)
+            w = load_pack<4>(shared_weights, k / 4 * plan.units + local_unit);
+          else if (unit < hidden)
+            for (int j = 0; j < 4; ++j)
+              w.values[j] = w_hh[static_cast<std::int64_t>(unit) * all_gates + k + j];
+#pragma unroll
+          for (int r = 0; r < kImages; ++r) {
+            const auto grad = grads(r);
+#pragma unroll
+            for (int j = 0; j < 4; ++j) sums[r] += w.values[j] * grad.values[j];
           }
-        }
+        });
 
+#pragma unroll
       for (int r = 0; r < kImages; ++r) {
         const int n = tile * plan.images + first_image + r * image_step;
         if (unit >= hidden || n >= a.size.batch) continue;
         const Sequence s = sequence(n);
-        const std::int64_t here = at(n, s.time(step));
-        T* out = a.grad_gates + here * all_gates + unit;
+        T* out = a.grad_gates + at(n, s.time(step)) * all_gates + unit;
         if (step >= s.frames) {
           out[0] = out[hidden] = out[2 * hidden] = out[3 * hidden] = 0;
           continue;
         }
-        T& carried = a.grad_cells[(static_cast<std::int64_t>(n) * directions + d) * hidden + unit];
-        const T* gate = a.gates + here * all_gates + unit;
-        const T i = gate[0], f = gate[hidden], g = gate[2 * hidden], o = gate[3 * hidden];
-        const T tanh_c = tanh(a.cells[here * hidden + unit]);
-        const T c_before = step > 0 ? a.cells[at(n, s.time(step - 1)) * hidden + unit] : T(0);
-        const T dh = a.grad_output[here * hidden + unit] + sums[r];
-        const T dc = dh * o * (1 - tanh_c * tanh_c) + (step + 1 < s.frames ? carried : T(0));
+        const auto [i, f, g, o, cell, cell_before, grad] = kept[r];
+        const T tanh_c = tanh(cell), dh = grad + sums[r];
+        const T dc = dh * o * (1 - tanh_c * tanh_c) + carried[r];
         out[0] = dc * g * i * (1 - i);
-        out[hidden] = dc * c_before * f * (1 - f);
+        out[hidden] = dc * cell_before * f * (1 - f);
         out[2 * hidden] = dc * i * (1 - g * g);
         out[3 * hidden] = dh * tanh_c * o * (1 - o);
-        carried = dc * f;
+        carried[r] = dc * f;
       }
-      if (step > first_step) wait_for_team(plan, place, ++round);
     }
+    if (first_step > 0)
+      for (int r = 0; r < kImages; ++r) {
+        const int n = tile * plan.images + first_image + r * image_step;
+        if (n < a.size.batch && unit < hidden)
+          a.grad_cells[(static_cast<std::int64_t>(n) * directions + d) * hidden + unit] = carried[r];
+      }
   }
 }
 
@@ -160,7 +192,8 @@ void run(const LstmBackward& k, Context& context) {
           k.grad_gates_in.data<T>(),
           context.scratch<T>(static_cast<std::int64_t>(g.batch) * g.directions * g.hidden),
           g};
-      const Plan plan = make_plan(context, g, backward<T, true>, sizeof(T) * 4 * g.hidden, sizeof(T));
+      const Plan plan = make_plan(context, g, backward<T, true>, sizeof(T) * 4 * g.hidden, sizeof(T),
+                                  in_fours(0, g.hidden, {arguments.grad_gates}));
       launch_steps(context, g, plan, arguments, true, backward<T, true>, backward<T, false>);
     }
     if (k.grad_w_hh) multiply_weights<T>(k, context);
