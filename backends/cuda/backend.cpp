@@ -205,12 +205,15 @@ class CudaBackend final : public Backend {
     context.shared_limit = card.shared_limit;
     context.cooperative = card.cooperative;
     context.copies_async = card.major >= 8;
-    remember(name_of(kernel));
     try {
       std::visit([&](const auto& k) { cuda::run(k, context); }, kernel);
+    } catch (const OutOfMemory&) {
+      throw;
     } catch (const Error& error) {
-      throw Error("kernel {} on cuda:{}: {}", name_of(kernel), card.device, error.what());
+      // It may be the first to hear of an error that an earlier kernel made.
+      guard([&] { throw Error("kernel {} on cuda:{}: {}", name_of(kernel), card.device, error.what()); });
     }
+    remember(name_of(kernel));
   }
   cudaStream_t stream() const { return stream_->get(); }
 
@@ -265,8 +268,8 @@ CapturedGraph::CapturedGraph(CudaBackend& backend, std::vector<Kernel> kernels)
 
 void CapturedGraph::replay() {
   backend_.choose();
+  backend_.guard([&] { check(cudaGraphLaunch(executable_, backend_.stream()), "starting a graph"); });
   for (const Kernel& kernel : kernels_) backend_.remember(name_of(kernel));
-  check(cudaGraphLaunch(executable_, backend_.stream()), "starting a graph");
 }
 
 }  // namespace
