@@ -5,8 +5,9 @@
 
 #include "backends/cuda/activate.h"
 #include "backends/cuda/dispatch.h"
-#include "backends/cuda/gemm_tile.h"
+#include "backends/cuda/gemm_pipeline.h"
 #include "backends/cuda/kernels.h"
+#include "backends/cuda/rounded.h"
 
 namespace tapeline::cuda {
 namespace {
@@ -38,32 +39,42 @@ __global__ void bias_and_activation(std::int64_t elements, int columns, std::int
   }
 }
 
-cublasComputeType_t compute_type(Precision precision) {
-  switch (precision) {
-    case Precision::tf32:
-      return CUBLAS_COMPUTE_32F_FAST_TF32;
-    case Precision::bf16:
-      return CUBLAS_COMPUTE_32F_FAST_16BF;
-    case Precision::fp16:
-      return CUBLAS_COMPUTE_32F_FAST_16F;
-    case Precision::fp32:
-      break;
-  }
-  return CUBLAS_COMPUTE_32F;
-}
-
-// cuBLAS is column-major: the transposed product b^T a^T is c row by row.
+// cuBLAS is column-major: the transposed product b^T a^T is c row by row. Factors are `type`.
 template <typename T>
-void multiply_with_cublas(Context& context, const Product<T>& p) {
+void multiply_with_cublas(Context& context, const Product<T>& p, const void* a, const void* b,
+                          cudaDataType type, cublasComputeType_t compute) {
   const T one = 1, kept = p.accumulate ? T(1) : T(0);
-  const bool is_float = std::is_same_v<T, float>;
-  const cudaDataType type = is_float ? CUDA_R_32F : CUDA_R_64F;
   const cublasStatus_t status = cublasGemmEx(
       context.blas, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
-      p.columns, p.rows, p.inner, &one, p.b, type, static_cast<int>(p.b_stride), p.a, type,
-      static_cast<int>(p.a_stride), &kept, p.c, type, static_cast<int>(p.c_stride),
-      is_float ? compute_type(context.precision) : CUBLAS_COMPUTE_64F, CUBLAS_GEMM_DEFAULT);
+      p.columns, p.rows, p.inner, &one, b, type, static_cast<int>(p.b_stride), a, type,
+      static_cast<int>(p.a_stride), &kept, p.c, std::is_same_v<T, float> ? CUDA_R_32F : CUDA_R_64F,
+      static_cast<int>(p.c_stride), compute, CUBLAS_GEMM_DEFAULT);
   if (status != CUBLAS_STATUS_SUCCESS) fail("cuBLAS could not start the product; see CUBLAS_LOGINFO_DBG=1");
+}
+
+// With 16 bits both factors are rounded first, so that cuBLAS has what its fastest kernels take.
+template <typename T>
+void multiply_with_cublas(Context& context, const Product<T>& p) {
+  if constexpr (std::is_same_v<T, double>) {
+    multiply_with_cublas(context, p, p.a, p.b, CUDA_R_64F, CUBLAS_COMPUTE_64F);
+  } else {
+    const auto elements = [](int rows, int columns, std::int64_t stride) {
+      return (rows - 1) * stride + columns;
+    };
+    const std::int64_t of_a = p.transpose_a ? elements(p.inner, p.rows, p.a_stride)
+                                            : elements(p.rows, p.inner, p.a_stride),
+                       of_b = p.transpose_b ? elements(p.columns, p.inner, p.b_stride)
+                                            : elements(p.inner, p.columns, p.b_stride);
+    const bool in_16_bits = with_half(context.precision, [&]<typename Half>() {
+      const Half *a = rounded<Half>(context, p.a, of_a), *b = rounded<Half>(context, p.b, of_b);
+      multiply_with_cublas(context, p, a, b, std::is_same_v<Half, __half> ? CUDA_R_16F : CUDA_R_16BF,
+                           CUBLAS_COMPUTE_32F);
+    });
+    if (!in_16_bits)
+      multiply_with_cublas(
+          context, p, p.a, p.b, CUDA_R_32F,
+          context.precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F);
+  }
 }
 
 template <typename T>
