@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/slabs.h"
@@ -203,6 +204,49 @@ Slabs weight_slabs(const Conv2dGeometry& g) {
   return cut(positions, std::max(256u, divide(positions, most)));
 }
 
+/// Some images of a gradient in the weight, or, where it is one of matrices, some positions.
+struct WeightPart {
+  Place input, grad_output;
+  Push push;
+  std::uint32_t first_slab;
+};
+
+struct WeightParts {
+  std::vector<WeightPart> parts;
+  std::uint32_t slabs = 0;  // of all
+};
+
+/// One part where shaders reach the operands, whose pixels lie so many floats apart.
+WeightParts weight_parts(const Conv2dGeometry& g, const Place& input, const Place& grad_output,
+                         const Pitches& pitches, const Plan& plan) {
+  const bool matrix = g.batch == 1 && g.in_height == 1 && g.window.height * g.window.width == 1;
+  const auto row_bytes = [&](int height, int width, std::int64_t pitch) {
+    return (matrix ? 1 : std::size_t(height) * std::size_t(width)) * std::size_t(pitch) * sizeof(float);
+  };
+  const std::size_t in_row = row_bytes(g.in_height, g.in_width, pitches.input),
+                    out_row = row_bytes(g.out_height, g.out_width, pitches.output);
+  const auto runs = plan.runs(matrix ? g.in_width : g.batch, {in_row, out_row});
+  WeightParts made;
+  for (const Run& run : runs) {
+    Conv2dGeometry some = g;
+    if (matrix)
+      some.in_width = some.out_width = static_cast<int>(run.count);
+    else
+      some.batch = static_cast<int>(run.count);
+    Slabs slabs = weight_slabs(some);
+    if (runs.size() > 1)
+      slabs = plan.whole_slabs(slabs, std::size_t{weights_of(g) + narrow(g.out_channels)} * sizeof(float));
+    Push push = push_of(some);
+    push.slab = slabs.size;
+    push.slabs = slabs.count;
+    push.in_pitch = narrow(pitches.input);
+    push.out_pitch = narrow(pitches.output);
+    made.parts.push_back({rows_of(input, in_row, run), rows_of(grad_output, out_row, run), push, made.slabs});
+    made.slabs += slabs.count;
+  }
+  return made;
+}
+
 void sum_slabs(const Place& partial, std::uint32_t slabs, std::uint32_t weights, std::uint32_t outputs,
                const Place& grad_weight, const Place& grad_bias, Plan& plan) {
   const std::uint32_t biases = grad_bias.bytes > 0 ? outputs : 0;
@@ -242,52 +286,58 @@ void plan_tiles_backward(const Conv2dGeometry& g, const Place& grad_output, cons
 
 void plan_weight_tiles(const Conv2dGeometry& g, const Place& input, const Place& grad_output,
                        const Place& grad_weight, const Place& grad_bias, Plan& plan, const Pitches& pitches) {
-  const Slabs slabs = weight_slabs(g);
   const std::uint32_t outputs = narrow(g.out_channels), inputs = narrow(g.in_channels),
                       weights = weights_of(g);
   const std::uint32_t windows = narrow(std::int64_t{g.window.height} * g.window.width);
-  Push push = push_of(g);
-  push.slab = slabs.size;
-  push.slabs = slabs.count;
-  if (pitches.input > 0) push.in_pitch = narrow(pitches.input);
-  if (pitches.output > 0) push.out_pitch = narrow(pitches.output);
+  const WeightParts parts = weight_parts(g, input, grad_output,
+                                         {pitches.input > 0 ? pitches.input : g.in_channels,
+                                          pitches.output > 0 ? pitches.output : g.out_channels},
+                                         plan);
   // The rows of the biases come last, and are left out where nobody wants them.
-  const bool direct = slabs.count == 1;
-  const auto groups = [&](std::uint32_t rows, std::uint32_t blocks) {
-    const std::uint64_t of_weights = std::uint64_t{windows} * divide(inputs, rows);
-    return direct ? (of_weights + (grad_bias.bytes > 0)) * blocks : (of_weights + 1) * blocks * slabs.count;
-  };
+  const bool direct = parts.slabs == 1;
   const Place partial =
-      direct ? grad_weight : plan.scratch(std::size_t{weights + outputs} * slabs.count * sizeof(float));
+      direct ? grad_weight : plan.scratch(std::size_t{weights + outputs} * parts.slabs * sizeof(float));
   const Place bias = direct ? grad_bias : Place{};
-  const bool input_fours = in_fours(push.in_pitch | inputs),
-             output_fours = in_fours(push.out_pitch | outputs);
-  const bool lanes = plan.lanes_fit(input, input_fours) && plan.lanes_fit(grad_output, output_fours);
   const auto [first, last] = cooperative_candidates(g, plan);
-  const Variant chosen = plan.choose(task_of(Family::weight_gradient, g),
-                                     {first, {Variant::lanes, lanes}, {Variant::shared}, last});
-  if (chosen == Variant::lanes) {
-    const LanesTile tile = lanes_tile(plan, g.out_channels);
-    const std::uint32_t eights = inputs >= 16 ? 2 : 1;
-    plan.dispatch(kLanesWeight,
-                  {factors_as_texels(input, input_fours, plan),
-                   factors_as_texels(grad_output, output_fours, plan), out(partial), out(bias)},
-                  push, {groups(eights * 8, tile.blocks), tile.lanes},
-                  {input_fours, output_fours, direct, tile.fours, eights});
-  } else if (chosen == Variant::cooperative) {
-    const std::uint64_t rows = std::uint64_t{windows} * inputs * slabs.count;
-    const auto [matrix, height, down, across] = cooperative_tile(plan, inputs > 64 ? rows : 0, outputs);
-    plan.dispatch(
-        kCooperativeWeight, {in(input), in(grad_output), out(partial), out(bias)}, push,
-        {groups(height, divide(outputs, CooperativeMatrix::kColumns)), matrix.invocations(), matrix.subgroup},
-        {input_fours, output_fours, direct, 0, 0, 0, matrix.rows, matrix.columns, matrix.deep, down, across,
-         CooperativeMatrix::kMostDeep});
-  } else {
-    plan.dispatch(plan.half() ? kSharedWeightHalf : kSharedWeight,
-                  {in(input), in(grad_output), out(partial), out(bias)}, push,
-                  {groups(64, divide(outputs, 64)), 64}, {input_fours, output_fours, direct});
+  for (const WeightPart& part : parts.parts) {
+    const auto groups = [&](std::uint32_t rows, std::uint32_t blocks) {
+      const std::uint64_t of_weights = std::uint64_t{windows} * divide(inputs, rows);
+      return direct ? (of_weights + (grad_bias.bytes > 0)) * blocks
+                    : (of_weights + 1) * blocks * part.push.slabs;
+    };
+    const Place sums = direct ? partial
+                              : rows_of(partial, std::size_t{weights + outputs} * sizeof(float),
+                                        {part.first_slab, part.push.slabs});
+    const bool input_fours = in_fours(part.push.in_pitch | inputs),
+               output_fours = in_fours(part.push.out_pitch | outputs);
+    const bool lanes =
+        plan.lanes_fit(part.input, input_fours) && plan.lanes_fit(part.grad_output, output_fours);
+    const Variant chosen = plan.choose(task_of(Family::weight_gradient, g),
+                                       {first, {Variant::lanes, lanes}, {Variant::shared}, last});
+    if (chosen == Variant::lanes) {
+      const LanesTile tile = lanes_tile(plan, g.out_channels);
+      const std::uint32_t eights = inputs >= 16 ? 2 : 1;
+      plan.dispatch(kLanesWeight,
+                    {factors_as_texels(part.input, input_fours, plan),
+                     factors_as_texels(part.grad_output, output_fours, plan), out(sums), out(bias)},
+                    part.push, {groups(eights * 8, tile.blocks), tile.lanes},
+                    {input_fours, output_fours, direct, tile.fours, eights});
+    } else if (chosen == Variant::cooperative) {
+      const std::uint64_t rows = std::uint64_t{windows} * inputs * parts.slabs;
+      const auto [matrix, height, down, across] = cooperative_tile(plan, inputs > 64 ? rows : 0, outputs);
+      plan.dispatch(kCooperativeWeight, {in(part.input), in(part.grad_output), out(sums), out(bias)},
+                    part.push,
+                    {groups(height, divide(outputs, CooperativeMatrix::kColumns)), matrix.invocations(),
+                     matrix.subgroup},
+                    {input_fours, output_fours, direct, 0, 0, 0, matrix.rows, matrix.columns, matrix.deep,
+                     down, across, CooperativeMatrix::kMostDeep});
+    } else {
+      plan.dispatch(plan.half() ? kSharedWeightHalf : kSharedWeight,
+                    {in(part.input), in(part.grad_output), out(sums), out(bias)}, part.push,
+                    {groups(64, divide(outputs, 64)), 64}, {input_fours, output_fours, direct});
+    }
   }
-  if (!direct) sum_slabs(partial, slabs.count, weights, outputs, grad_weight, grad_bias, plan);
+  if (!direct) sum_slabs(partial, parts.slabs, weights, outputs, grad_weight, grad_bias, plan);
 }
 
 void plan(const Conv2dForward& k, Plan& plan) {
@@ -320,16 +370,18 @@ void plan(const Conv2dBackwardWeight& k, Plan& plan) {
     return plan_weight_tiles(k.geometry, place_of(k.input), place_of(k.grad_output), place_of(k.grad_weight),
                              plan.half() ? Place{} : place_of(k.grad_bias), plan);
   }
-  Push push = push_of(k.geometry);
-  const Slabs slabs = weight_slabs(k.geometry);
-  push.slab = slabs.size;
-  push.slabs = slabs.count;
   const std::uint32_t outputs = narrow(k.geometry.out_channels), weights = weights_of(k.geometry);
   const std::uint32_t all = weights + outputs;
-  const Place partial = plan.scratch(std::size_t{all} * slabs.count * sizeof(float));
-  plan.dispatch(kBackwardWeight, {in(k.input), in(k.grad_output), out(partial)}, push,
-                one_each(std::int64_t{all} * slabs.count));
-  sum_slabs(partial, slabs.count, weights, outputs, place_of(k.grad_weight), place_of(k.grad_bias), plan);
+  const WeightParts parts = weight_parts(k.geometry, place_of(k.input), place_of(k.grad_output),
+                                         {k.geometry.in_channels, k.geometry.out_channels}, plan);
+  const Place partial = plan.scratch(std::size_t{all} * parts.slabs * sizeof(float));
+  for (const WeightPart& part : parts.parts)
+    plan.dispatch(
+        kBackwardWeight,
+        {in(part.input), in(part.grad_output),
+         out(rows_of(partial, std::size_t{all} * sizeof(float), {part.first_slab, part.push.slabs}))},
+        part.push, one_each(std::int64_t{all} * part.push.slabs));
+  sum_slabs(partial, parts.slabs, weights, outputs, place_of(k.grad_weight), place_of(k.grad_bias), plan);
 }
 
 }  // namespace tapeline::vulkan

@@ -164,10 +164,17 @@ void plan(const LstmBackward& k, Plan& plan) {
                                      : kBackward;
   const Operand weight =
       lanes ? factors_as_texels(place_of(k.w_hh), true, plan) : factors_in_fours(place_of(k.w_hh), plan);
-  plan.dispatch(shader,
-                {weight, in(k.frames), in(k.gates), in(k.cells), in(k.grad_output), out(k.grad_gates_in)},
-                work.push, work.grid,
-                {work.together, work.hidden, bool(k.frames), plan.device().physical().shuffle_lanes});
+  for (const Run& run : plan.runs(k.geometry.batch, {bytes_of_image(k.gates), bytes_of_image(k.frames),
+                                                     bytes_of_image(k.cells), bytes_of_image(k.output)})) {
+    LstmGeometry some = k.geometry;
+    some.batch = static_cast<int>(run.count);
+    const Work part = work_of(some, plan);
+    plan.dispatch(shader,
+                  {weight, in(images(k.frames, run)), in(images(k.gates, run)), in(images(k.cells, run)),
+                   in(images(k.grad_output, run)), out(images(k.grad_gates_in, run))},
+                  part.push, part.grid,
+                  {part.together, part.hidden, bool(k.frames), plan.device().physical().shuffle_lanes});
+  }
   if (!k.grad_w_hh) return;
 
   if (!plan_weight_as_convolution(k, plan)) plan_weight(k, work, plan);

@@ -1,5 +1,7 @@
 // A dispatch for each parameter. They touch different memory, so no barrier keeps them apart.
 
+#include <vector>
+
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/slabs.h"
 #include "shaders/optimizer_norm.spv.h"
@@ -34,30 +36,40 @@ void plan_steps(const OptimizerGroup& group, Method method, bool variation, floa
   StepPush push{0, group.weight_decay, a, 1 - a, b, 1 - b, epsilon};
   for (std::size_t i = 0; i < group.parameters.size(); ++i) {
     const View& parameter = group.parameters[i];
-    push.count = count_of(parameter);
-    plan.dispatch(
-        kStep,
-        {both(parameter), in(group.gradients[i]), group.first.empty() ? both(Place{}) : both(group.first[i]),
-         group.second.empty() ? both(Place{}) : both(group.second[i]), in(group.hyper),
-         in(group.gradient_scale)},
-        push, one_each(parameter.elements()),
-        {number(method), bool(group.gradient_scale), !group.first.empty(), variation});
+    count_of(parameter);
+    for (const Run& run : plan.runs(parameter.elements(), {sizeof(float)})) {
+      const auto some = [&](const View& view) { return rows_of(place_of(view), sizeof(float), run); };
+      push.count = narrow(run.count);
+      plan.dispatch(kStep,
+                    {both(some(parameter)), in(some(group.gradients[i])),
+                     both(group.first.empty() ? Place{} : some(group.first[i])),
+                     both(group.second.empty() ? Place{} : some(group.second[i])), in(group.hyper),
+                     in(group.gradient_scale)},
+                    push, one_each(run.count),
+                    {number(method), bool(group.gradient_scale), !group.first.empty(), variation});
+    }
   }
 }
 
 }  // namespace
 
 void plan(const GlobalNorm& k, Plan& plan) {
+  struct Part {
+    Place gradient;
+    SquaresPush push;
+  };
+  std::vector<Part> parts;
   std::uint32_t all = 0;
-  for (const View& gradient : k.gradients) all += cut(count_of(gradient)).count;
+  for (const View& gradient : k.gradients)
+    for (const Run& run : plan.runs(count_of(gradient), {sizeof(float)})) {
+      const Slabs slabs = cut(narrow(run.count));
+      parts.push_back({rows_of(place_of(gradient), sizeof(float), run),
+                       {narrow(run.count), slabs.size, slabs.count, all}});
+      all += slabs.count;
+    }
   const Place partial = plan.scratch(std::size_t{all} * 2 * sizeof(float));
-  std::uint32_t first = 0;
-  for (const View& gradient : k.gradients) {
-    const Slabs slabs = cut(count_of(gradient));
-    plan.dispatch(kSquares, {in(gradient), out(partial)},
-                  SquaresPush{count_of(gradient), slabs.size, slabs.count, first}, one_each(slabs.count));
-    first += slabs.count;
-  }
+  for (const Part& part : parts)
+    plan.dispatch(kSquares, {in(part.gradient), out(partial)}, part.push, one_each(part.push.slabs));
   plan.dispatch(kNorm, {in(partial), out(k.norm), out(k.scale), in(k.loss_scale)}, NormPush{all, k.limit},
                 Grid{1, 1}, {bool(k.loss_scale)});
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/split.h"
@@ -39,6 +40,36 @@ void Plan::add_whole(const Kernel& kernel) {
 bool Plan::lanes_fit(const Place& place, bool fours) const {
   return device_.is_cpu() && device_.physical().shuffle_lanes >= 4 &&
          place.bytes / (fours ? 16 : 4) <= device_.limits().maxTexelBufferElements;
+}
+
+Place rows_of(const Place& place, std::size_t row_bytes, const Run& run) {
+  if (place.bytes == 0) return place;
+  const std::size_t skipped = static_cast<std::size_t>(run.first) * row_bytes;
+  return {place.buffer, place.offset + skipped,
+          std::min(static_cast<std::size_t>(run.count) * row_bytes, place.bytes - skipped)};
+}
+
+std::vector<Run> Plan::runs(std::int64_t rows, std::initializer_list<std::size_t> row_bytes) const {
+  const VkPhysicalDeviceLimits& limits = device_.limits();
+  const std::size_t alignment = limits.minStorageBufferOffsetAlignment;
+  std::size_t most = limits.maxStorageBufferRange, step = 1;
+  for (const std::size_t bytes : row_bytes) {
+    if (bytes == 0) continue;
+    most = std::min<std::size_t>(most, limits.maxStorageBufferRange / bytes);
+    step = std::lcm(step, alignment / std::gcd(bytes, alignment));
+  }
+  const auto count = static_cast<std::int64_t>(most / step * step);
+  if (count == 0 || rows <= static_cast<std::int64_t>(most)) return {{0, rows}};
+  std::vector<Run> runs;
+  for (std::int64_t first = 0; first < rows; first += count)
+    runs.push_back({first, std::min(count, rows - first)});
+  return runs;
+}
+
+Slabs Plan::whole_slabs(Slabs slabs, std::size_t bytes) const {
+  const std::size_t alignment = device_.limits().minStorageBufferOffsetAlignment;
+  const auto step = static_cast<std::uint32_t>(alignment / std::gcd(bytes, alignment));
+  return {slabs.size, (slabs.count + step - 1) / step * step};
 }
 
 Place Plan::scratch(std::size_t bytes) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "backends/vulkan/memory.h"
+#include "backends/vulkan/slabs.h"
 #include "backends/vulkan/variants.h"
 #include "engine/kernels/kernel.h"
 
@@ -65,6 +66,20 @@ struct Grid {
   std::uint32_t subgroup = 0;
 };
 
+/// Some of the rows (images, or positions) that a kernel sums over.
+struct Run {
+  std::int64_t first = 0, count = 0;
+};
+inline std::size_t bytes_of_image(const View& view) {
+  return view && view.shape[0] ? view.bytes() / static_cast<std::size_t>(view.shape[0]) : 0;
+}
+/// Of operands that have so many bytes a row, the rows of a run. What is absent stays so.
+Place rows_of(const Place& place, std::size_t row_bytes, const Run& run);
+
+inline Place images(const View& view, const Run& run) {
+  return rows_of(place_of(view), bytes_of_image(view), run);
+}
+
 struct Dispatch {
   static constexpr std::size_t kMostOperands = 8, kMostTexels = 2, kMostPush = 128, kMostConstants = 13;
 
@@ -109,6 +124,12 @@ class Plan {
   }
   /// Whether Variant::lanes, which shuffles and reads this operand as texels, fits.
   bool lanes_fit(const Place& place, bool fours) const;
+  /// Rows, of so many bytes in each operand, in runs that shaders reach: one where they reach all, or where a
+  /// row alone is too much. For kernels that sum over rows; those that do not are split before (split.h).
+  std::vector<Run> runs(std::int64_t rows, std::initializer_list<std::size_t> row_bytes) const;
+  /// With what is left empty at the end, so that the next part's slabs, each of so many bytes, begin where
+  /// they can be bound.
+  Slabs whole_slabs(Slabs slabs, std::size_t bytes) const;
   /// Memory for this kernel's own use, uninitialised. The kernels of a plan share it one after the other.
   Place scratch(std::size_t bytes);
   /// `push` is a struct of 32-bit values, as the shader declares it. Nothing is done where there are no

@@ -162,6 +162,32 @@ std::optional<Cut> cut(const LogSoftmaxForward& k) {
              }};
 }
 
+std::optional<Cut> cut(const LogSoftmaxBackward& k) {
+  if (k.output.shape.rank() < 2) return {};
+  return Cut{k.output.shape[0], [k](std::int64_t first, std::int64_t count) -> Kernel {
+               return LogSoftmaxBackward{part(k.output, first, count), part(k.grad_output, first, count),
+                                         part(k.grad_input, first, count)};
+             }};
+}
+
+std::optional<Cut> cut(const CtcLoss& k) {
+  return Cut{k.logits.shape[0], [k](std::int64_t first, std::int64_t count) -> Kernel {
+               CtcLoss some = k;
+               for (View CtcLoss::*view : {&CtcLoss::logits, &CtcLoss::labels, &CtcLoss::label_lengths,
+                                           &CtcLoss::frames, &CtcLoss::loss, &CtcLoss::grad_logits})
+                 some.*view = part(k.*view, first, count);
+               return some;
+             }};
+}
+
+// Where the outermost axis stays; where it goes, its runs are put together (reduce.cpp).
+std::optional<Cut> cut(const Reduce& k) {
+  if (k.input.shape.rank() == 0 || k.output.shape[0] != k.input.shape[0]) return {};
+  return Cut{k.input.shape[0], [k](std::int64_t first, std::int64_t count) -> Kernel {
+               return Reduce{part(k.input, first, count), part(k.output, first, count), k.kind};
+             }};
+}
+
 std::optional<Cut> cut(const LstmForward& k) {
   return Cut{
       k.geometry.batch, [k](std::int64_t first, std::int64_t count) -> Kernel {
