@@ -7,6 +7,7 @@
 #include <new>
 
 #include "apps/commands/commands.h"
+#include "backends/registry.h"
 #include "engine/warning.h"
 
 namespace {
@@ -41,6 +42,10 @@ constexpr const char* kOutOfMemory = "out of memory; a smaller --batch may help"
 
 int fail(const char* what, int status) {
   fmt::print(stderr, "tapeline: {}\n", what);
+  if (tapeline::device_left_at_work()) {
+    std::fflush(stdout);
+    std::_Exit(status);
+  }
   return status;
 }
 

@@ -187,4 +187,12 @@ BackendPtr open_device(std::string_view id, const DeviceOptions& options) {
   throw Error("there is no device '{}'; choose 'auto' or one of these:{}", id, device_list());
 }
 
+bool device_left_at_work() {
+#ifdef TAPELINE_VULKAN
+  return vulkan_left_at_work();
+#else
+  return false;
+#endif
+}
+
 }  // namespace tapeline

@@ -26,4 +26,8 @@ std::vector<DeviceEntry> list_devices(const DeviceOptions& options = {});
 /// compute in the precision ("auto" takes the fastest that does).
 std::shared_ptr<Backend> open_device(std::string_view id, const DeviceOptions& options = {});
 
+/// Whether a device hung, and was still at work when it was closed. Its driver's threads then run on, so a
+/// program should end by std::_Exit, which takes no library down under them.
+bool device_left_at_work();
+
 }  // namespace tapeline

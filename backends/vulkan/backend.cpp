@@ -306,6 +306,8 @@ std::shared_ptr<Backend> open_vulkan(std::string_view id, Precision precision) {
       std::make_shared<vulkan::LogicalDevice>(instance, chosen, precision));
 }
 
+bool vulkan_left_at_work() { return vulkan::Queue::any_left_at_work(); }
+
 std::vector<std::string> take_vulkan_messages() { return vulkan::Instance::open()->take_messages(); }
 
 }  // namespace tapeline

@@ -27,6 +27,9 @@ std::vector<VulkanEntry> list_vulkan();
 /// the device does not compute in.
 std::shared_ptr<Backend> open_vulkan(std::string_view id, Precision precision = Precision::fp32);
 
+/// Whether a device was closed that hung, and still does.
+bool vulkan_left_at_work();
+
 /// What the validation layer has said since the last call; always nothing unless TAPELINE_VULKAN_VALIDATION=1
 /// and a device is open.
 std::vector<std::string> take_vulkan_messages();

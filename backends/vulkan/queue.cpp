@@ -1,6 +1,7 @@
 #include "backends/vulkan/queue.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <limits>
 
@@ -12,6 +13,9 @@ namespace {
 constexpr std::size_t kFewTogether = 4, kMostTogether = 32;  // kernels
 constexpr std::size_t kMostUnderWay = 8;                     // eager submissions
 constexpr int kPatience = 120;                               // seconds without an answer
+constexpr int kLastPatience = 5;                             // after that, at the end
+
+std::atomic<bool> left_at_work{false};
 
 }  // namespace
 
@@ -34,9 +38,12 @@ Queue::Queue(std::shared_ptr<LogicalDevice> device, std::shared_ptr<Pipelines> p
 
 Queue::~Queue() {
   if (device_->given_up()) {
-    // The device may still be using these, or never come back to them: they are left to the process's end.
-    for (const Submission& submission : under_way_)
+    // The device may still be using these, or never come back to them: they are left to the process's end,
+    // where threads of a driver that are still at work would meet libraries that are gone.
+    for (const Submission& submission : under_way_) {
+      if (wait_for(submission.fence, kLastPatience) == VK_TIMEOUT) left_at_work = true;
       static_cast<void>(new std::shared_ptr<Recording>(submission.recording));
+    }
     return;
   }
   vkDeviceWaitIdle(device_->handle());
@@ -44,6 +51,8 @@ Queue::~Queue() {
     vkDestroyFence(device_->handle(), submission.fence, nullptr);
   for (const VkFence fence : fences_) vkDestroyFence(device_->handle(), fence, nullptr);
 }
+
+bool Queue::any_left_at_work() { return left_at_work; }
 
 Recording& Queue::open() {
   check_alive();
@@ -104,7 +113,7 @@ void Queue::submit(const std::shared_ptr<Recording>& recording, bool eager) {
 // Takes a copy: the submission leaves its place.
 void Queue::retire(const Submission& oldest) {
   const Submission done = oldest;
-  check(wait_for(done.fence), "waiting for", *done.recording);
+  check(wait_for(done.fence, kPatience), "waiting for", *done.recording);
   under_way_.pop_front();
   vkResetFences(device_->handle(), 1, &done.fence);
   fences_.push_back(done.fence);
@@ -115,10 +124,10 @@ void Queue::retire(const Submission& oldest) {
 }
 
 // A second at a time: a program that is stopped for a while, with its machine perhaps, loses one of them.
-VkResult Queue::wait_for(VkFence fence) const {
+VkResult Queue::wait_for(VkFence fence, int patience) const {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   VkResult result = VK_TIMEOUT;
-  for (int i = 0; i < kPatience && result == VK_TIMEOUT; ++i)
+  for (int i = 0; i < patience && result == VK_TIMEOUT; ++i)
     result = vkWaitForFences(device_->handle(), 1, &fence, VK_TRUE, kSecond);
   return result;
 }

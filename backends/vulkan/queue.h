@@ -37,6 +37,9 @@ class Queue {
   /// Nothing is recorded and nothing under way.
   bool idle();
 
+  /// Whether a device that hung was still at work when its queue was taken down.
+  static bool any_left_at_work();
+
   /// How often work went to the device, and how often the host waited for it.
   std::int64_t submissions() const { return submissions_; }
   std::int64_t waits() const { return waits_; }
@@ -51,7 +54,7 @@ class Queue {
   };
   void retire(const Submission& done);
   void submit(const std::shared_ptr<Recording>& recording, bool eager);
-  VkResult wait_for(VkFence fence) const;
+  VkResult wait_for(VkFence fence, int seconds) const;
   void keep_pace(double seconds, std::size_t kernels);
   /// Throws unless it is VK_SUCCESS, and then whenever more is asked.
   void check(VkResult result, std::string_view doing, const Recording& recording);

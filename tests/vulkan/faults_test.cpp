@@ -29,8 +29,10 @@ std::string error_of(const Action& action) {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+VkDevice waited_for = VK_NULL_HANDLE;
 template <VkResult result>
-VkResult VKAPI_PTR wait_fails(VkDevice, std::uint32_t, const VkFence*, VkBool32, std::uint64_t) {
+VkResult VKAPI_PTR wait_fails(VkDevice device, std::uint32_t, const VkFence*, VkBool32, std::uint64_t) {
+  waited_for = device;
   return result;
 }
 
@@ -118,6 +120,21 @@ TEST_CASE("faults: a queue that hangs is given up, and the program can end") {
                        }));
   x = {};
   device = {};
+  CHECK_FALSE(device_left_at_work());  // it has answered since
+}
+
+TEST_CASE("faults: a queue that hangs to the end is told of") {
+  Device device = open_device("vulkan");
+  Tensor x = Tensor::full(device, {5}, 2);
+  x.to_vector<float>();
+  {
+    const Replaced hangs(vkWaitForFences, PFN_vkWaitForFences(wait_fails<VK_TIMEOUT>));
+    CHECK(has(error_of([&] { exp(x).to_vector<float>(); }), "does not answer"));
+    x = {};
+    device = {};
+  }
+  CHECK(device_left_at_work());
+  vkDeviceWaitIdle(waited_for);  // which nobody has destroyed
 }
 
 TEST_CASE("faults: a training that loses its device keeps its last checkpoint, and goes on elsewhere") {
