@@ -101,6 +101,10 @@ TEST_CASE("fp16: factors are rounded to nearest, and beyond its range infinite; 
   Random random(1);
   while (values.size() < 301) values.push_back(std::ldexp(random.uniform(-1, 1), int(random.below(34)) - 16));
   const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<float> finite(values.begin(), values.begin() + 37 * 8), identity(8 * 8);
+  for (float& v : finite)
+    if (!std::isfinite(half_to_float(float_to_half(v)))) v = 2;
+  for (std::size_t i = 0; i < 8; ++i) identity[i * 9] = 1;
   for (const std::string& tiles : all_tiles()) {
     CAPTURE(tiles);
     setenv("TAPELINE_VULKAN_TILES", tiles.c_str(), 1);
@@ -113,14 +117,18 @@ TEST_CASE("fp16: factors are rounded to nearest, and beyond its range infinite; 
     const std::vector<float> left = matmul(x, one).to_vector<float>(),
                              right = matmul(one, x, false, true).to_vector<float>(),
                              biased = linear(one, one, bias).to_vector<float>();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      CAPTURE(values[i]);
-      const float wanted = half_to_float(float_to_half(values[i]));
+    const auto check = [](float value, float found) {
+      CAPTURE(value);
+      const float wanted = half_to_float(float_to_half(value));
       // Devices may take what is below 2^-14 for 0.
       const bool may_vanish = std::abs(wanted) < 0x1p-14f;
-      CHECK((left[i] == wanted || (may_vanish && left[i] == 0)));
-      CHECK((right[i] == wanted || (may_vanish && right[i] == 0)));
-    }
+      CHECK((found == wanted || (may_vanish && found == 0)));
+    };
+    for (std::size_t i = 0; i < values.size(); ++i) check(values[i], left[i]), check(values[i], right[i]);
+    // Enough channels for cooperative matrices.
+    const Tensor many = Tensor::from(device, {37, 8}, finite), unit = Tensor::from(device, {8, 8}, identity);
+    const std::vector<float> same = matmul(many, unit).to_vector<float>();
+    for (std::size_t i = 0; i < finite.size(); ++i) check(finite[i], same[i]);
     CHECK(biased[0] == 1 + 0x1p-13f);
 
     const Tensor image = Tensor::full(device, {1, 2, 3, 1}, 1),
