@@ -128,7 +128,8 @@ Model load_model(const std::string& path, const Device& device) {
     for (const auto& [name, entry] : file.entries())
       if (name.starts_with(kExtraPrefix)) ++known;
     if (known != file.entries().size())
-      throw Error("it holds {} tensors that its network does not have; it belongs to another", file.entries().size() - known);
+      throw Error("it holds {} tensors that its network does not have; it belongs to another",
+                  file.entries().size() - known);
     return model;
   });
 }
