@@ -78,7 +78,7 @@ bool run_rounded(const Conv2dForward& k, Context& context) {
     const bool at_once = OutputPair::has(k.activation.kind);
     using Gather = OverTaps<WindowGather<Half>, Half>;
     using Weight = Matrix<Half, false>;
-    multiply_rounded<Half>(context, sizes, plan_pipeline(context, sizes, 1).large,
+    multiply_rounded<Half>(context, sizes, plan_pipeline(context, sizes, 1).tile,
                            ByChannels<Gather>(Gather(input, g), taps, inputs),
                            ByChannels<Weight>({weight, g.out_channels, outputs}, taps, inputs),
                            OutputPair(k, at_once));

@@ -57,7 +57,7 @@ bool run_rounded(const Conv2dBackwardInput& k, Context& context) {
     using Gather = OverTaps<OutputGather<Half>, Half>;
     using Weight = TurnedWeight<Half>;
     multiply_rounded<Half>(
-        context, sizes, plan_pipeline(context, sizes, 1).large,
+        context, sizes, plan_pipeline(context, sizes, 1).tile,
         ByChannels<Gather>(Gather(grad_output, g), taps, outputs),
         ByChannels<Weight>({weight, inputs, outputs, g.out_channels, FastDivide(outputs)}, taps, outputs),
         Input<float>{k.grad_input.data<float>(), g.in_channels, inputs});

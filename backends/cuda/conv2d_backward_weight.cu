@@ -56,7 +56,7 @@ bool run_rounded(const Conv2dBackwardWeight& k, Context& context, GemmSizes size
     const Half* input = rounded<Half>(context, k.input.data<float>(), k.input.elements());
     const Half* grad_output = rounded<Half>(context, k.grad_output.data<float>(), k.grad_output.elements());
     in_parts<float>(k, context, sizes.parts, [&](const PartOfWeight<float>& store) {
-      multiply_rounded<Half>(context, sizes, plan.large, OverPixels<WindowGather<Half>, Half>(input, g),
+      multiply_rounded<Half>(context, sizes, plan.tile, OverPixels<WindowGather<Half>, Half>(input, g),
                              Matrix<Half, false>{grad_output, g.out_channels, g.out_channels / g.groups},
                              store);
     });

@@ -28,9 +28,12 @@ struct PipelineTile {
   static constexpr int kDepth = 32, kStages = 3;
 };
 template <typename Half>
-using LargeTile = PipelineTile<Half, 4, 2, 4, 8>;  // 256 by 128
+using LargeTile = PipelineTile<Half, 4, 2, 4, 8>;  // 256 by 128, one block on a multiprocessor
 template <typename Half>
-using SmallTile = PipelineTile<Half, 2, 2, 4, 4>;  // 128 by 64
+using MediumTile = PipelineTile<Half, 2, 2, 4, 8>;  // 128 by 128, two
+template <typename Half>
+using SmallTile = PipelineTile<Half, 2, 2, 4, 4>;  // 128 by 64, four
+enum class TileSize { small, medium, large };
 
 /// One operand's part of a step, kWidth by kDepth elements, in shared memory as it lies in memory: rows of
 /// the index along which neighbours are neighbours, with 16 bytes between them so that eight rows lie in
@@ -172,35 +175,38 @@ __device__ inline void store_pair(float* to, float value, float next) {
 
 // Launching -------------------------------------------------------------------------------------------------
 
-/// A rough count of clock cycles, with k in `parts`. An element of c that has several parts is written and
-/// read once for each.
-template <typename Tile>
-double pipeline_cycles(const Context& context, const GemmSizes& sizes, int parts) {
-  constexpr double kMultiplyAdds = 1200, kBytes = 2000;  // in a cycle: of a multiprocessor, of all the memory
-  const double tiles = static_cast<double>(divide_up(sizes.rows, Tile::kRows)) *
-                       static_cast<double>(divide_up(sizes.columns, Tile::kColumns)) * sizes.groups * parts;
-  const double steps = static_cast<double>(divide_up(divide_up(sizes.inner, parts), Tile::kDepth)) + 6;
-  const double waves = std::ceil(tiles / context.multiprocessors);
-  const double tile = steps * Tile::kDepth * Tile::kRows * Tile::kColumns / kMultiplyAdds;
-  const double elements = static_cast<double>(sizes.rows) * sizes.columns * sizes.groups;
-  return waves * tile + (parts > 1 ? parts * elements * 8 / kBytes : 0);
-}
-
 struct PipelinePlan {
-  bool large = false;
+  TileSize tile = TileSize::small;
   int parts = 1;
 };
+
+/// A rough count of clock cycles. The smaller a tile, the more it reads for each multiplication; but where a
+/// block is alone, nobody multiplies while it writes. An element of c that has several parts is written and
+/// read once for each.
+inline double pipeline_cycles(const Context& context, const GemmSizes& sizes, const PipelinePlan& plan) {
+  constexpr double kMultiplyAdds = 1200;  // of a multiprocessor in a cycle
+  constexpr double kBytes = 2300;         // of all the memory in a cycle
+  const bool is_large = plan.tile == TileSize::large, is_small = plan.tile == TileSize::small;
+  const int rows = is_large ? 256 : 128, columns = is_small ? 64 : 128;
+  const double tiles = static_cast<double>(divide_up(sizes.rows, rows)) *
+                       static_cast<double>(divide_up(sizes.columns, columns)) * sizes.groups * plan.parts;
+  const double depth = static_cast<double>(divide_up(sizes.inner, plan.parts)) + 200;  // until it gets going
+  const double slower = is_large ? 1 : is_small ? 1.4 : 1.1;
+  const double write = is_large ? 4.0 * rows * columns * context.multiprocessors / kBytes : 0;
+  const double elements = static_cast<double>(sizes.rows) * sizes.columns * sizes.groups;
+  return std::ceil(tiles / context.multiprocessors) *
+             (slower * depth * rows * columns / kMultiplyAdds + write) +
+         (plan.parts > 1 ? plan.parts * elements * 8 / kBytes : 0);
+}
 
 /// Which tile, and into how many parts k is cut, up to `most`.
 inline PipelinePlan plan_pipeline(const Context& context, const GemmSizes& sizes, int most) {
   PipelinePlan best;
   double least = 0;
   for (int parts = 1; parts <= most && (parts == 1 || sizes.inner / parts >= 256); ++parts)
-    for (const bool large : {false, true}) {
-      // The small tile reads more for each multiplication, and so does not come as near to the units' speed.
-      const double cycles = large ? pipeline_cycles<LargeTile<__half>>(context, sizes, parts)
-                                  : 1.4 * pipeline_cycles<SmallTile<__half>>(context, sizes, parts);
-      if (least == 0 || cycles < least) best = {large, parts}, least = cycles;
+    for (const TileSize tile : {TileSize::small, TileSize::medium, TileSize::large}) {
+      const double cycles = pipeline_cycles(context, sizes, {tile, parts});
+      if (least == 0 || cycles < least) best = {tile, parts}, least = cycles;
     }
   return best;
 }
@@ -219,13 +225,17 @@ void launch_pipeline(Context& context, const GemmSizes& sizes, const A& a, const
 
 /// `sizes.parts` and the tile as planned.
 template <typename Half, typename A, typename B, typename Store>
-void multiply_rounded(Context& context, const GemmSizes& sizes, bool large, const A& a, const B& b,
+void multiply_rounded(Context& context, const GemmSizes& sizes, TileSize tile, const A& a, const B& b,
                       const Store& store) {
   if (sizes.rows == 0 || sizes.columns == 0 || sizes.groups == 0) return;
-  if (large)
-    launch_pipeline<LargeTile<Half>>(context, sizes, a, b, store);
-  else
-    launch_pipeline<SmallTile<Half>>(context, sizes, a, b, store);
+  switch (tile) {
+    case TileSize::small:
+      return launch_pipeline<SmallTile<Half>>(context, sizes, a, b, store);
+    case TileSize::medium:
+      return launch_pipeline<MediumTile<Half>>(context, sizes, a, b, store);
+    case TileSize::large:
+      return launch_pipeline<LargeTile<Half>>(context, sizes, a, b, store);
+  }
 }
 
 /// Calls body<Half>() with the type that the precision rounds factors to, where it is one of 16 bits. Whether
