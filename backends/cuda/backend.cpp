@@ -150,6 +150,8 @@ class CudaBackend final : public Backend {
                   card.major, card.minor, name_of(precision_));
     const char* wait = std::getenv("TAPELINE_CUDA_WAIT");
     wait_ = wait && std::string_view(wait) == "1";
+    const char* graphs = std::getenv("TAPELINE_CUDA_GRAPHS");
+    graphs_ = !wait_ && !(graphs && std::string_view(graphs) == "0");
   }
 
   DeviceInfo describe() const override {
@@ -184,6 +186,7 @@ class CudaBackend final : public Backend {
     if (wait_) synchronize();
   }
   std::unique_ptr<Executable> compile(std::vector<Kernel> kernels) override {
+    if (!graphs_) return Backend::compile(std::move(kernels));
     choose();
     return std::make_unique<CapturedGraph>(*this, std::move(kernels));
   }
@@ -245,7 +248,7 @@ class CudaBackend final : public Backend {
   Scratch scratch_;
   Staging staging_;
   Blas blas_;
-  bool wait_ = false;
+  bool wait_ = false, graphs_ = true;
   std::vector<std::string_view> recent_;
 };
 

@@ -14,6 +14,17 @@ namespace {
 
 std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
+/// NVIDIA's table of what each major version needs on Linux.
+std::string least_driver(int runtime) {
+  switch (runtime / 1000) {
+    case 12:
+      return " (525 or later)";
+    case 13:
+      return " (580 or later)";
+  }
+  return "";
+}
+
 int attribute(cudaDeviceAttr which, int device) {
   int value = 0;
   cuda::check(cudaDeviceGetAttribute(&value, which, device), "asking the card for its properties");
@@ -37,8 +48,8 @@ int count_cuda_devices() {
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaErrorInsufficientDriver)
     throw Error(
-        "the NVIDIA driver is too old: it knows CUDA {}, this program needs {}; install a newer driver",
-        version_text(driver), version_text(runtime));
+        "the NVIDIA driver is too old: it knows CUDA {}, this program needs {}; install a newer driver{}",
+        version_text(driver), version_text(runtime), least_driver(runtime));
   if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
     throw Error(
         "there is an NVIDIA driver, but no card that it can use; nvidia-smi shows what it sees, and "
@@ -63,6 +74,12 @@ Card open_card(int device) {
           "{} has compute capability {}.{}, and this program has no kernels for it; build it with "
           "-Dgpu_architectures={}{}",
           properties.name, properties.major, properties.minor, properties.major, properties.minor);
+    if (error == cudaErrorUnsupportedPtxVersion)
+      throw Error(
+          "{} came after the cards that this program was compiled for, and its driver is too old to do that; "
+          "install a "
+          "newer driver, or build with -Dgpu_architectures={}{}",
+          properties.name, properties.major, properties.minor);
     check(error, "looking for the kernels");
   }
   if (attribute(cudaDevAttrMemoryPoolsSupported, device) == 0)

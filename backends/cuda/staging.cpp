@@ -20,9 +20,8 @@ Staging::Staging(cudaStream_t stream) : stream_(stream), small_(kSmallSlots), la
 Staging::~Staging() {
   for (auto* ring : {&small_, &large_})
     for (Slot& slot : *ring) {
-      if (!slot.host) continue;
-      cudaEventDestroy(slot.arrived);
-      cudaEventDestroy(slot.free);
+      if (slot.arrived) cudaEventDestroy(slot.arrived);
+      if (slot.free) cudaEventDestroy(slot.free);
       cudaFreeHost(slot.host);
       cudaFree(slot.device);
     }
@@ -31,12 +30,11 @@ Staging::~Staging() {
 
 Staging::Slot& Staging::next(std::vector<Slot>& ring, std::size_t& turn, std::size_t bytes, bool on_device) {
   Slot& slot = ring[turn++ % ring.size()];
-  if (!slot.host) {
-    check(cudaMallocHost(&slot.host, bytes), "allocating pinned memory");
-    if (on_device) check(cudaMalloc(&slot.device, bytes), "allocating a buffer for uploads");
-    check(cudaEventCreateWithFlags(&slot.arrived, cudaEventDisableTiming), "making an event");
-    check(cudaEventCreateWithFlags(&slot.free, cudaEventDisableTiming), "making an event");
-  }
+  // Each by itself: one that failed for want of memory is tried again the next time.
+  if (!slot.host) check(cudaMallocHost(&slot.host, bytes), "allocating pinned memory");
+  if (on_device && !slot.device) check(cudaMalloc(&slot.device, bytes), "allocating a buffer for uploads");
+  for (cudaEvent_t* event : {&slot.arrived, &slot.free})
+    if (!*event) check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
   if (slot.used) check(cudaEventSynchronize(slot.free), "waiting for an upload");
   slot.used = true;
   return slot;

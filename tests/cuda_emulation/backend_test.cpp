@@ -11,6 +11,7 @@
 
 #include "backends/check/check.h"
 #include "backends/cuda/backend.h"
+#include "backends/cuda/gemm_pipeline.h"
 #include "backends/reference/backend.h"
 #include "backends/registry.h"
 #include "engine/ops/ops.h"
@@ -66,7 +67,9 @@ TEST_CASE("cuda: why it cannot be used") {
   };
   expect_texts(reason({.driver = 0}), {"no NVIDIA driver"});
   expect_texts(reason({.devices = cudaErrorInsufficientDriver, .driver = 11040}),
-               {"too old", "11.4", "13.0"});
+               {"too old", "11.4", "13.0", "580 or later"});
+  expect_texts(reason({.major = 13, .minor = 1, .image = cudaErrorUnsupportedPtxVersion}),
+               {"newer driver", "-Dgpu_architectures=131"});
   expect_texts(reason({.devices = cudaErrorNoDevice}), {"no card", "nvidia-smi"});
   expect_texts(reason({.major = 6, .minor = 1, .image = cudaErrorNoKernelImageForDevice}),
                {"6.1", "-Dgpu_architectures=61"});
@@ -162,8 +165,82 @@ TEST_CASE("cuda: matrix units") {
     }
 }
 
-// Channels in eights take another way, with a large tile where there is work for all multiprocessors, with
-// the activation at once where it is made of straight lines.
+namespace {
+
+using cuda::Matrix;
+
+struct StorePairs {
+  float* c;
+  int columns, elements;
+  void select(int) {}
+  void operator()(int row, int column, float value, float next, int part) const {
+    float* to = c + part * elements + row * columns + column;
+    to[0] = value, to[1] = next;
+  }
+};
+
+// Small whole numbers, so that every sum is exact, in whatever order.
+template <typename Tile, bool kDenseA, bool kDenseB>
+bool multiplies_right(int rows, int columns, int inner, int parts) {
+  using Half = typename Tile::Half;
+  const auto half = [](std::size_t i) {
+    const float value = static_cast<float>(i * 7919 % 17) - 8;
+    if constexpr (std::is_same_v<Half, __half>)
+      return __float2half_rn(value);
+    else
+      return __float2bfloat16_rn(value);
+  };
+  struct alignas(16) Eight {
+    Half values[8];
+  };
+  const auto make = [&](int size) {
+    std::vector<Eight> factors(static_cast<std::size_t>(size / 8));
+    for (std::size_t i = 0; i < factors.size() * 8; ++i)
+      factors[i / 8].values[i % 8] = half(i + static_cast<std::size_t>(size));
+    return factors;
+  };
+  const std::vector<Eight> a = make(rows * inner), b = make(inner * columns);
+  std::vector<float> c(static_cast<std::size_t>(rows * columns * parts), -1);
+  cuda::Context context;
+  cuda::launch_pipeline<Tile>(context, {rows, columns, inner, 1, parts},
+                              Matrix<Half, kDenseA>{a.data()->values, kDenseA ? inner : rows},
+                              Matrix<Half, kDenseB>{b.data()->values, kDenseB ? inner : columns},
+                              StorePairs{c.data(), columns, rows * columns});
+  const auto at = [](const std::vector<Eight>& factors, int i) {
+    return cuda_emulation::widen<Half>(factors[static_cast<std::size_t>(i / 8)].values[i % 8].bits);
+  };
+  for (int m = 0; m < rows; ++m)
+    for (int n = 0; n < columns; ++n) {
+      float wanted = 0, found = 0;
+      for (int k = 0; k < inner; ++k)
+        wanted +=
+            at(a, kDenseA ? m * inner + k : k * rows + m) * at(b, kDenseB ? n * inner + k : k * columns + n);
+      for (int part = 0; part < parts; ++part)
+        found += c[static_cast<std::size_t>((part * rows + m) * columns + n)];
+      if (found != wanted) return false;
+    }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("cuda: the pipeline's tiles") {
+  for (const std::string order : {"forward", "reverse"}) {
+    CAPTURE(order);
+    cuda_emulation::set_order(order);
+    CHECK(multiplies_right<cuda::LargeTile<__nv_bfloat16>, true, false>(264, 136, 104, 1));
+    CHECK(multiplies_right<cuda::LargeTile<__half>, false, true>(256, 24, 40, 1));
+    CHECK(multiplies_right<cuda::LargeTile<__half>, false, false>(40, 136, 333, 3));
+    CHECK(multiplies_right<cuda::MediumTile<__nv_bfloat16>, true, true>(129, 136, 48, 1));
+    CHECK(multiplies_right<cuda::MediumTile<__nv_bfloat16>, false, false>(136, 8, 97, 2));
+    CHECK(multiplies_right<cuda::SmallTile<__half>, true, false>(3, 72, 8, 1));
+    CHECK(multiplies_right<cuda::SmallTile<__half>, false, true>(136, 66, 40, 1));
+  }
+  cuda_emulation::set_order("forward");
+}
+
+// Channels in eights take another way, with a tile for the work that there is, with the activation at once
+// where it is made of straight lines.
 TEST_CASE("cuda: matrix units, eights of channels") {
   struct Case {
     Shape input, weight;
@@ -206,6 +283,28 @@ TEST_CASE("cuda: matrix units, eights of channels") {
         CHECK(off > 1e-12 * squares);
       }
     }
+}
+
+TEST_CASE("cuda: a program without graphs runs its kernels one after the other") {
+  for (const auto& [name, value] :
+       {std::pair{"TAPELINE_CUDA_GRAPHS", "0"}, std::pair{"TAPELINE_CUDA_WAIT", "1"}}) {
+    setenv(name, value, 1);
+    const Device device = open_cuda();
+    unsetenv(name);
+    const Tensor x = Tensor::from<float>(device, {4}, {-1, 0, 1, 2});
+    Tensor y;
+    Program program = record([&] { y = relu(x); });
+    program.compile();
+    program.replay();
+    CHECK(y.to_vector<float>() == std::vector<float>{0, 0, 1, 2});
+    // With a graph nobody could tell which of its kernels it was.
+    const WithFaults broken({.kernels = cudaErrorIllegalAddress});
+    const std::string error = error_of([&] {
+      program.replay();
+      device->synchronize();
+    });
+    expect_texts(error, {"cudaErrorIllegalAddress", "activation_forward"});
+  }
 }
 
 TEST_CASE("cuda: a recorded program keeps its memory and its backend") {

@@ -83,6 +83,8 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorNoKernelImageForDevice";
     case cudaErrorECCUncorrectable:
       return "cudaErrorECCUncorrectable";
+    case cudaErrorUnsupportedPtxVersion:
+      return "cudaErrorUnsupportedPtxVersion";
     case cudaErrorIllegalAddress:
       return "cudaErrorIllegalAddress";
   }
