@@ -10,6 +10,7 @@ layout(binding = 1) readonly buffer State { uint state[]; };  // seed low, seed 
 layout(binding = 2) writeonly buffer Output { float y[]; };
 layout(push_constant) uniform Push {
   uint count;
+  uint first_four;  // of all the elements, where these begin
   uint stream;
   float rate;
   float kept;  // 1 - rate
@@ -29,7 +30,7 @@ uvec4 philox(uvec4 counter, uvec2 key) {
 void main() {
   const uint block = invocation();
   if (block * 4u >= count) return;
-  const uvec4 words = philox(uvec4(block, state[2], stream, 0u), uvec2(state[0], state[1]));
+  const uvec4 words = philox(uvec4(first_four + block, state[2], stream, 0u), uvec2(state[0], state[1]));
   for (uint k = 0u; k < 4u; ++k) {
     const uint i = block * 4u + k;
     if (i < count) y[i] = float(words[k] >> 8) * 5.9604644775390625e-8 >= rate ? x[i] / kept : 0.0;
