@@ -7,7 +7,6 @@
 #include "backends/cuda/conv2d.h"
 #include "backends/cuda/conv2d_gather.h"
 #include "backends/cuda/dispatch.h"
-#include "backends/cuda/gemm_pipeline.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/rounded.h"
 
@@ -66,22 +65,16 @@ struct OutputPair {
 };
 
 // Nothing of it where the precision or the sizes do not suit the matrix units' pipeline.
-bool run_rounded(const Conv2dForward& k, Context& context) {
+bool run_rounded(const Conv2dForward& k, Context& context, const GemmSizes& sizes) {
   const Conv2dGeometry& g = k.geometry;
   if (!suits_pipeline(g, k.output)) return false;
   return with_half(context.precision, [&]<typename Half>() {
-    const int inputs = g.in_channels / g.groups, outputs = g.out_channels / g.groups;
-    const int taps = g.window.height * g.window.width;
-    const GemmSizes sizes{g.batch * g.out_height * g.out_width, outputs, taps * inputs, g.groups};
     const Half* input = rounded<Half>(context, k.input.data<float>(), k.input.elements());
     const Half* weight = rounded<Half>(context, k.weight.data<float>(), k.weight.elements());
     const bool at_once = OutputPair::has(k.activation.kind);
-    using Gather = OverTaps<WindowGather<Half>, Half>;
-    using Weight = Matrix<Half, false>;
-    multiply_rounded<Half>(context, sizes, plan_pipeline(context, sizes, 1).tile,
-                           ByChannels<Gather>(Gather(input, g), taps, inputs),
-                           ByChannels<Weight>({weight, g.out_channels, outputs}, taps, inputs),
-                           OutputPair(k, at_once));
+    multiply_over_taps<Half>(context, g, sizes, OverTaps<WindowGather<Half>, Half>(input, g),
+                             Matrix<Half, false>{weight, g.out_channels, sizes.columns},
+                             OutputPair(k, at_once));
     if (!at_once) run(ActivationForward{k.output, k.output, k.activation}, context);
   });
 }
@@ -92,11 +85,11 @@ void run(const Conv2dForward& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
   check_size(g);
   if (is_depthwise(g)) return depthwise_forward(k, context);
-  if (run_rounded(k, context)) return;
   const int inputs = g.in_channels / g.groups, outputs = g.out_channels / g.groups;
+  const GemmSizes sizes{g.batch * g.out_height * g.out_width, outputs,
+                        g.window.height * g.window.width * inputs, g.groups};
+  if (run_rounded(k, context, sizes)) return;
   with_float(k.output.dtype, [&]<typename T>() {
-    const GemmSizes sizes{g.batch * g.out_height * g.out_width, outputs,
-                          g.window.height * g.window.width * inputs, g.groups};
     multiply<T>(
         context, sizes, OverTaps<WindowGather<T>, T>(k.input.data<T>(), g),
         Matrix<T, false>{k.weight.data<T>(), g.out_channels, outputs},

@@ -4,7 +4,6 @@
 #include "backends/cuda/conv2d.h"
 #include "backends/cuda/conv2d_gather.h"
 #include "backends/cuda/dispatch.h"
-#include "backends/cuda/gemm_pipeline.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/rounded.h"
 
@@ -45,22 +44,16 @@ struct Input {
 };
 
 // Nothing of it where the precision or the sizes do not suit the matrix units' pipeline.
-bool run_rounded(const Conv2dBackwardInput& k, Context& context) {
+bool run_rounded(const Conv2dBackwardInput& k, Context& context, const GemmSizes& sizes) {
   const Conv2dGeometry& g = k.geometry;
   if (!suits_pipeline(g, k.grad_input)) return false;
   return with_half(context.precision, [&]<typename Half>() {
     const int inputs = g.in_channels / g.groups, outputs = g.out_channels / g.groups;
-    const int taps = g.window.height * g.window.width;
-    const GemmSizes sizes{g.batch * g.in_height * g.in_width, inputs, taps * outputs, g.groups};
     const Half* grad_output = rounded<Half>(context, k.grad_output.data<float>(), k.grad_output.elements());
     const Half* weight = rounded<Half>(context, k.weight.data<float>(), k.weight.elements());
-    using Gather = OverTaps<OutputGather<Half>, Half>;
-    using Weight = TurnedWeight<Half>;
-    multiply_rounded<Half>(
-        context, sizes, plan_pipeline(context, sizes, 1).tile,
-        ByChannels<Gather>(Gather(grad_output, g), taps, outputs),
-        ByChannels<Weight>({weight, inputs, outputs, g.out_channels, FastDivide(outputs)}, taps, outputs),
-        Input<float>{k.grad_input.data<float>(), g.in_channels, inputs});
+    multiply_over_taps<Half>(context, g, sizes, OverTaps<OutputGather<Half>, Half>(grad_output, g),
+                             TurnedWeight<Half>{weight, inputs, outputs, g.out_channels, FastDivide(outputs)},
+                             Input<float>{k.grad_input.data<float>(), g.in_channels, inputs});
   });
 }
 
@@ -70,11 +63,11 @@ void run(const Conv2dBackwardInput& k, Context& context) {
   const Conv2dGeometry& g = k.geometry;
   check_size(g);
   if (is_depthwise(g)) return depthwise_backward_input(k, context);
-  if (run_rounded(k, context)) return;
   const int inputs = g.in_channels / g.groups, outputs = g.out_channels / g.groups;
+  const GemmSizes sizes{g.batch * g.in_height * g.in_width, inputs,
+                        g.window.height * g.window.width * outputs, g.groups};
+  if (run_rounded(k, context, sizes)) return;
   with_float(k.grad_input.dtype, [&]<typename T>() {
-    const GemmSizes sizes{g.batch * g.in_height * g.in_width, inputs,
-                          g.window.height * g.window.width * outputs, g.groups};
     multiply<T>(context, sizes, OverTaps<OutputGather<T>, T>(k.grad_output.data<T>(), g),
                 TurnedWeight<T>{k.weight.data<T>(), inputs, outputs, g.out_channels, FastDivide(outputs)},
                 Input<T>{k.grad_input.data<T>(), g.in_channels, inputs});

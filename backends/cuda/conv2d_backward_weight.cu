@@ -5,7 +5,6 @@
 #include "backends/cuda/conv2d.h"
 #include "backends/cuda/conv2d_gather.h"
 #include "backends/cuda/dispatch.h"
-#include "backends/cuda/gemm_pipeline.h"
 #include "backends/cuda/kernels.h"
 #include "backends/cuda/rounded.h"
 

@@ -5,6 +5,7 @@
 // padding, where it is 0.
 
 #include "backends/cuda/fast_divide.h"
+#include "backends/cuda/gemm_pipeline.h"
 #include "engine/kernels/conv2d.h"
 
 namespace tapeline::cuda {
@@ -156,5 +157,15 @@ struct ByChannels : Operand {
     return Operand::inner(by_block.divisor() == 1 ? k : rest / 32 * channels + block * 32 + rest % 32);
   }
 };
+
+/// The product, in 16 bits, of a gather whose k runs over taps with the weight.
+template <typename Half, typename Gather, typename Weight, typename Store>
+void multiply_over_taps(Context& context, const Conv2dGeometry& g, const GemmSizes& sizes,
+                        const Gather& gather, const Weight& weight, const Store& store) {
+  const int taps = g.window.height * g.window.width, channels = sizes.inner / taps;
+  multiply_rounded<Half>(context, sizes, plan_pipeline(context, sizes, 1).tile,
+                         ByChannels<Gather>(gather, taps, channels),
+                         ByChannels<Weight>(weight, taps, channels), store);
+}
 
 }  // namespace tapeline::cuda
