@@ -55,28 +55,6 @@ Image decode_pnm(const ImageHeader& header, std::span<const std::byte> bytes) {
   return image;
 }
 
-/// stb_image before 2.28 writes past its tables when a Huffman table of a JPEG file lists more than 256
-/// codes. Looks at every place that could be taken for the marker of such tables, in whatever order they are
-/// read.
-bool has_oversized_huffman_table(std::span<const std::byte> bytes) {
-  const auto byte = [&](std::size_t at) { return at < bytes.size() ? std::to_integer<int>(bytes[at]) : 0; };
-  for (std::size_t marker = 2; marker + 1 < bytes.size(); ++marker) {
-    if (byte(marker) != 0xff || byte(marker + 1) != 0xc4) continue;
-    std::size_t at = marker + 4;
-    int left = byte(marker + 2) * 256 + byte(marker + 3) - 2;
-    while (left > 0) {
-      const int table = byte(at++);
-      if (table >> 4 > 1 || (table & 15) > 3) break;
-      int codes = 0;
-      for (int i = 0; i < 16; ++i) codes += byte(at++);
-      if (codes > 255) return true;
-      at += codes;
-      left -= 17 + codes;
-    }
-  }
-  return false;
-}
-
 std::uint8_t luma(const std::uint8_t* rgb) {
   return static_cast<std::uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 32768) >> 16);
 }
@@ -172,8 +150,6 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
   const auto header = read_image_header(*format, bytes);
   if (!header) throw Error("cannot read {}: its header is damaged or cut short; copy or save it again", name);
   check_size(*header, bytes.size(), name, limits);
-  if (*format == ImageFormat::jpeg && has_oversized_huffman_table(bytes))
-    throw Error("cannot read {}: its Huffman tables are damaged; save it again", name);
   if (is_cut_short(*format, *header, bytes))
     throw Error("cannot read {}: it is cut short; copy it again", name);
 

@@ -47,24 +47,32 @@ void from_json(const nlohmann::json& json, TrainOptions& options) {
   each_field(options, [&](const char* name, auto& value) { get_field(json, name, value); });
 }
 
+TrainOptions options_of_training(std::string_view metadata, std::string_view path) {
+  const nlohmann::json training = nlohmann::json::parse(metadata, nullptr, false);
+  if (!training.is_object() || !training.contains("options") || !training.contains("length"))
+    throw Error("{}: holds no training to go on with; `tapeline train` without --resume begins one", path);
+  TrainOptions options;
+  const nlohmann::json& length = training["length"];
+  try {
+    from_json(training["options"], options);
+    get_field(length, "steps", options.steps);
+    get_field(length, "epochs", options.epochs);
+    get_field(length, "minutes", options.minutes);
+    get_field(length, "evaluate_every", options.evaluate_every);
+    get_field(length, "patience", options.patience);
+  } catch (const Error& error) {
+    throw Error("{}: {}", path, error.what());
+  }
+  return options;
+}
+
 TrainOptions options_of_checkpoint(const std::string& folder) {
   const std::string path = (std::filesystem::path(folder) / "last.safetensors").string();
   if (!std::filesystem::exists(path))
     throw Error("there is no {} to go on from; `tapeline train` without --resume begins a training", path);
   const Safetensors file = Safetensors::read(path);
   const auto entry = file.metadata().find("training");
-  const nlohmann::json training = entry == file.metadata().end()
-                                      ? nlohmann::json()
-                                      : nlohmann::json::parse(entry->second, nullptr, false);
-  if (!training.is_object() || !training.contains("options") || !training.contains("length"))
-    throw Error("{}: holds no training to go on with; `tapeline train` without --resume begins one", path);
-  TrainOptions options;
-  from_json(training["options"], options);
-  get_field(training["length"], "steps", options.steps);
-  get_field(training["length"], "epochs", options.epochs);
-  get_field(training["length"], "minutes", options.minutes);
-  get_field(training["length"], "evaluate_every", options.evaluate_every);
-  get_field(training["length"], "patience", options.patience);
+  TrainOptions options = options_of_training(entry == file.metadata().end() ? "" : entry->second, path);
   options.output = folder;
   options.resume = true;
   return options;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "models/data/dataset.h"
 
@@ -41,8 +42,11 @@ nlohmann::json to_json(const TrainOptions& options);
 /// type.
 void from_json(const nlohmann::json& json, TrainOptions& options);
 
-/// The options that the checkpoint last.safetensors in `folder` was trained with, for --resume: all of
-/// to_json(), and the length. Throws where there is no such checkpoint.
+/// The options that a checkpoint's `training` metadata tells, for --resume: all of to_json(), and the length.
+/// Throws Error, naming the file at `path`, where the text holds no such options.
+TrainOptions options_of_training(std::string_view metadata, std::string_view path);
+
+/// The same of the checkpoint last.safetensors in `folder`, as which they go on. Throws where there is none.
 TrainOptions options_of_checkpoint(const std::string& folder);
 
 }  // namespace tapeline

@@ -26,14 +26,27 @@ void on_free(const volatile void* memory) {
   if (memory) live -= static_cast<std::int64_t>(__sanitizer_get_allocated_size(memory));
 }
 
+const tapeline::FuzzTarget& target() {
+  static const tapeline::FuzzTarget& named = tapeline::find_fuzz_target(std::getenv("TAPELINE_FUZZ"));
+  return named;
+}
+
 }  // namespace
 
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed) {
+  size = LLVMFuzzerMutate(data, size, most);
+  if (target().repair && seed % 8 != 0) target().repair({reinterpret_cast<char*>(data), size});
+  return size;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const tapeline::FuzzTarget& target = tapeline::find_fuzz_target(std::getenv("TAPELINE_FUZZ"));
   [[maybe_unused]] static const int hooks = __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   live = peak = 0;
-  tapeline::survives(target, bytes);
+  tapeline::survives(target(), bytes);
   if (const std::int64_t most = tapeline::decoding_memory(std::as_bytes(std::span(bytes))); peak > most) {
     std::fprintf(stderr, "%zu bytes took %lld bytes of memory, more than %lld\n", size,
                  static_cast<long long>(peak), static_cast<long long>(most));

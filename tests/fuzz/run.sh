@@ -29,7 +29,7 @@ echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long)
 [ -f "$build/build.ninja" ] ||
   CXX="${CCACHE:+ccache }clang++" meson setup "$build" -Dfuzz=true -Dcuda=disabled -Dvulkan=disabled -Dbuildtype=debug \
     -Doptimization=1 -Db_lundef=false -Db_sanitize=address,undefined \
-    "-Dcpp_args=-g1 -fsanitize=fuzzer-no-link -fno-sanitize=vptr" >/dev/null
+    "-Dcpp_args=-g1 -fsanitize=fuzzer-no-link,float-cast-overflow -fno-sanitize=vptr -fno-sanitize-recover=all" >/dev/null
 ninja -C "$build" tests/fuzz/fuzzer tests/fuzz/write_seeds >"$build/compile.txt" || { tail -n 30 "$build/compile.txt"; exit 1; }
 program=$build/tests/fuzz/fuzzer
 
@@ -54,7 +54,7 @@ fuzz() { # TARGET SECONDS: one turn; its executions and processor seconds are ad
   processor_seconds
   began=$used
   # A unit takes milliseconds; the limit is for machines that stop us now and then.
-  TAPELINE_FUZZ=$target "$program" -max_total_time="$2" -max_len=65536 -timeout=120 -report_slow_units=120 \
+  TAPELINE_FUZZ=$target "$program" -max_total_time="$2" -max_len=65536 -len_control=100 -timeout=120 -report_slow_units=120 \
     -malloc_limit_mb=256 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$folder/found/$target-" \
     "$folder/corpus/$target" >"$log" 2>&1 &
   fuzzing=$!

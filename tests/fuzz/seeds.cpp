@@ -1,11 +1,13 @@
 #include "tests/fuzz/seeds.h"
 
+#include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "engine/io/safetensors_digests.h"
-#include "models/image/image_io.h"
-#include "models/image/stb.h"
 
 namespace tapeline {
 
@@ -32,34 +34,29 @@ std::string checkpoint() {
                                {"decay", ""},
                                {"clip", 0},
                                {"augment", "none"}};
+  const nlohmann::json length{
+      {"steps", 9}, {"epochs", 0}, {"minutes", 0}, {"evaluate_every", 3}, {"patience", 0}};
   const nlohmann::json preprocess{
       {"channels", 1}, {"height", 20}, {"max_width", 2048}, {"normalise", "per_image"}, {"width", 60}};
-  const nlohmann::json header{{"__metadata__",
-                               {{"tapeline", "1"},
-                                {"network", "[1,20,60,1 Cl3,3,4,2,2 Bn Ar Mp2,2 S1(1x0)1,3 Lfx6 O1c]"},
-                                {"charset", "0123"},
-                                {"preprocess", preprocess.dump()},
-                                {"training", nlohmann::json{{"options", options}}.dump()}}},
-                              {"a", {{"dtype", "F32"}, {"shape", {2, 2}}, {"data_offsets", {0, 16}}}}};
+  const nlohmann::json header{
+      {"__metadata__",
+       {{"tapeline", "1"},
+        {"network", "[1,20,60,1 Cl3,3,4,2,2 Bn Ar Mp2,2 S1(1x0)1,3 Lfx6 O1c]"},
+        {"charset", "0123"},
+        {"preprocess", preprocess.dump()},
+        {"training", nlohmann::json{{"options", options}, {"length", length}}.dump()}}},
+      {"a", {{"dtype", "F32"}, {"shape", {2, 2}}, {"data_offsets", {0, 16}}}}};
   return with_header(header.dump(), 16);
 }
 
+/// Every kind of file that is read, of tests/models/pictures.
 std::vector<std::string> pictures() {
   std::vector<std::string> result;
-  const auto append = [](void* to, void* data, int size) {
-    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
-  };
-  for (const int channels : {1, 3, 4}) {
-    std::vector<std::uint8_t> pixels(9 * 7 * static_cast<std::size_t>(channels));
-    for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * i);
-    std::string png, jpeg, bmp;
-    stbi_write_png_to_func(append, &png, 9, 7, channels, pixels.data(), 9 * channels);
-    stbi_write_jpg_to_func(append, &jpeg, 9, 7, channels, pixels.data(), 80);
-    stbi_write_bmp_to_func(append, &bmp, 9, 7, channels, pixels.data());
-    for (std::string* file : {&png, &jpeg, &bmp}) result.push_back(std::move(*file));
+  for (const auto& entry : std::filesystem::directory_iterator(TAPELINE_PICTURES)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    result.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
-  result.push_back("P5 3 2 255\nabcdef");
-  result.push_back("P6\n# note\n1 2 65535\nabcdefabcdef");
+  std::sort(result.begin(), result.end());
   return result;
 }
 
@@ -122,7 +119,9 @@ std::vector<std::string> fuzz_seeds(std::string_view target) {
   if (target == "tar")
     return {tar_member("labels.tsv", "1.png\tx\n") + tar_member("1.png", "abc") + std::string(1024, '\0'),
             tar_member("x", "20 path=long/name.png\n", 'x') + tar_member("y", "1") +
-                tar_member("././@LongLink", std::string(120, 'n'), 'L') + tar_member("z", "2")};
+                tar_member("././@LongLink", std::string(120, 'n'), 'L') + tar_member("z", "2"),
+            tar_member("x", "9 size=3\n11 mtime=1\n", 'x') + tar_member("labels.txt", "a b") +
+                tar_member("old", "12", '\0')};
   return {};
 }
 

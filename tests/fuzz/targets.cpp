@@ -1,9 +1,11 @@
 #include "tests/fuzz/targets.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "engine/error.h"
@@ -63,8 +65,7 @@ void read_checkpoint(std::string_view bytes) {
   const NetworkSpec spec = parse_vgsl(field("network"));
   smallest_trace(spec, charset.classes());
   preprocess_from_json(json("preprocess"));
-  TrainOptions options;
-  from_json(json("training").value("options", nlohmann::json()), options);
+  options_of_training(field("training"), "file");
 }
 
 void read_picture(std::string_view bytes) {
@@ -73,10 +74,12 @@ void read_picture(std::string_view bytes) {
          "a picture has pixels");
   expect(image.pixels.size() == static_cast<std::size_t>(image.width) * image.height * image.channels,
          "a picture has all its pixels");
-  Preprocess to;
-  to.height = 20;
-  to.width = 60;
-  expect(preprocess(image, to).size() == 1200, "a picture is prepared");
+  Preprocess to{.height = 20, .width = 60};
+  expect(preprocess(image, to).size() == 20 * 60, "a picture is prepared");
+  to = {.height = 20, .max_width = 200, .channels = 3, .normalise = Normalise::none};
+  const int width = to.output_width(image.width, image.height);
+  expect(width > 0 && width <= to.max_width, "a picture enters at a width that was allowed");
+  expect(preprocess(image, to).size() == 20 * 3 * static_cast<std::size_t>(width), "a picture is prepared");
 }
 
 void read_network(std::string_view text) {
@@ -136,6 +139,22 @@ void read_tar(std::string_view bytes) {
   ::close(file);
 }
 
+/// The checksum of each header, as far as their sizes lead.
+void repair_tar(std::span<char> bytes) {
+  constexpr std::size_t kBlock = 512, kSize = 124, kSum = 148;
+  while (bytes.size() >= kBlock && bytes[0] != 0) {
+    std::fill_n(&bytes[kSum], 8, ' ');
+    unsigned sum = 0;
+    for (const char c : bytes.first(kBlock)) sum += static_cast<unsigned char>(c);
+    fmt::format_to_n(&bytes[kSum], 6, "{:06o}", sum);
+    bytes[kSum + 6] = 0;
+
+    std::size_t data = 0;
+    for (const char c : bytes.subspan(kSize, 11)) data = data * 8 + static_cast<std::size_t>(c & 7);
+    bytes = bytes.subspan(std::min(bytes.size(), kBlock + (data + kBlock - 1) / kBlock * kBlock));
+  }
+}
+
 /// Options: each reader takes the text, or says why not.
 void read_options(std::string_view text) {
   const auto each = {
@@ -177,7 +196,7 @@ constexpr FuzzTarget kTargets[] = {
     {"options", read_options},
     {"picture", read_picture},
     {"safetensors", read_safetensors},
-    {"tar", read_tar},
+    {"tar", read_tar, repair_tar},
 };
 
 }  // namespace

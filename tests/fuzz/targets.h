@@ -13,6 +13,8 @@ namespace tapeline {
 struct FuzzTarget {
   const char* name;
   void (*run)(std::string_view bytes);
+  /// Where not null: puts right what, wrong in mutated bytes, would end the reading before it has begun.
+  void (*repair)(std::span<char> bytes) = nullptr;
 };
 
 /// All targets.
