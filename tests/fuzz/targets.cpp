@@ -74,6 +74,7 @@ void read_picture(std::string_view bytes) {
          "a picture has pixels");
   expect(image.pixels.size() == static_cast<std::size_t>(image.width) * image.height * image.channels,
          "a picture has all its pixels");
+  if (image.pixels.size() > 1 << 15) return;  // nothing new happens to them, and instrumented it takes long
   Preprocess to{.height = 20, .width = 60};
   expect(preprocess(image, to).size() == 20 * 60, "a picture is prepared");
   to = {.height = 20, .max_width = 200, .channels = 3, .normalise = Normalise::none};
