@@ -39,14 +39,19 @@ std::deque<ImagePath> images_of(const std::string& folder) {
 
 PathSource list_images(std::vector<std::string> files_and_folders) {
   std::deque<std::string> arguments(files_and_folders.begin(), files_and_folders.end());
-  return [arguments = std::move(arguments),
-          inside = std::deque<ImagePath>()]() mutable -> std::optional<ImagePath> {
+  return [arguments = std::move(arguments), inside = std::deque<ImagePath>(),
+          lines = false]() mutable -> std::optional<ImagePath> {
     while (inside.empty()) {
       if (arguments.empty()) return std::nullopt;
       if (arguments.front() == "-") {
         while (const auto line = StandardInput::get().line())
-          if (!line->empty()) return ImagePath{*line, ""};
+          if (!line->empty()) {
+            lines = true;
+            return ImagePath{*line, ""};
+          }
         arguments.pop_front();
+        if (!lines)
+          return ImagePath{"-", "the standard input is empty: a picture belongs there, or paths, one a line"};
         continue;
       }
       const std::string path = std::move(arguments.front());

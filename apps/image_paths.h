@@ -9,7 +9,7 @@ namespace tapeline {
 
 struct ImagePath {
   std::string path;
-  std::string problem;  // why there is nothing to read: a folder without images
+  std::string problem;  // why there is nothing to read: a folder without images, an empty standard input
 };
 
 /// One path after the other, then nothing. Does not throw.

@@ -213,13 +213,13 @@ void fuse_pooling(std::vector<Kernel>& kernels, const std::unordered_set<const S
                            same_place(norm.input, back->input) && same_place(norm.mean, back->mean) &&
                            same_place(norm.widths, pool->widths) && same_place(norm.widths, back->widths) &&
                            (!back->output || same_place(norm.output, back->output));
-    const bool apart =
+    const bool tiles =
         pool->window.stride_h == pool->window.height && pool->window.stride_w == pool->window.width;
     const bool free =
         pairs.between(norm.output, back->output ? 2 : 1) && pairs.between(up.grad_input, 1) &&
         pairs.first_use(pool->output) == chosen_by && pairs.first_use(pool->choice) == chosen_by &&
         pairs.last_write(pool->output) == chosen_by && pairs.last_write(up.grad_output) < pool_back->second;
-    if (!one_chain || !apart || !free) continue;
+    if (!one_chain || !tiles || !free) continue;
     norm.output = pool->output;
     norm.choice = back->choice = pool->choice;
     norm.pool = back->pool = pool->window;
@@ -245,12 +245,10 @@ void derive_behind_pooling(std::vector<Kernel>& kernels, const std::unordered_se
     if (!pool || !same_place(pool->choice, spread->choice) || !same_place(pool->input, derive->output))
       continue;
 
-    const bool apart =
-        pool->window.stride_h >= pool->window.height && pool->window.stride_w >= pool->window.width;
     const bool untouched = of_program(pool->output) && pairs.first_use(pool->output) == chosen_by &&
                            pairs.last_write(pool->output) == chosen_by &&
                            pairs.last_write(pool->input) < chosen_by;
-    if (!apart || !untouched) continue;
+    if (!pool->window.disjoint() || !untouched) continue;
     const View derived = empty_like(spread->grad_output);
     const MaxPool2dBackward spread_last{spread->choice, derived, derive->grad_input, spread->window};
     kernels[spread_by] = ActivationBackward{pool->output, spread->grad_output, derived, derive->activation};

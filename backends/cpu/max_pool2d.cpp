@@ -120,8 +120,7 @@ void run(const MaxPool2dBackward& k, Context& context) {
                           out[1],
                           out[2],
                           k.window};
-  const bool apart = k.window.stride_h >= k.window.height && k.window.stride_w >= k.window.width;
-  if (apart && out[1] > 0 && out[2] > 0)
+  if (k.window.disjoint() && out[1] > 0 && out[2] > 0)
     separate(backward, context);
   else
     overlapping(backward, context);

@@ -15,6 +15,11 @@ struct Window2d {
   int stride_h = 1, stride_w = 1;
   int dilation_h = 1, dilation_w = 1;
   int pad_top = 0, pad_left = 0;
+
+  /// Whether windows lie side by side: no element is within two of them.
+  bool disjoint() const {
+    return stride_h > (height - 1) * dilation_h && stride_w > (width - 1) * dilation_w;
+  }
 };
 
 /// Cross-correlation of NHWC images, zero padded, in `groups` parts: output channel o reads the input

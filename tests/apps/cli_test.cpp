@@ -388,8 +388,9 @@ TEST_CASE("recognize: files, folders, lists and a picture on the standard input 
   check_right(image);
   CHECK(image.out == fmt::format("-{}\n", lines[4].substr(t.image(5).size())));
   const Outcome nothing = run({"recognize", t.model, "-"});
-  check_right(nothing);
+  CHECK(nothing.status == 1);
   CHECK(nothing.out.empty());
+  CHECK(has(nothing.err, "the standard input is empty"));
 }
 
 TEST_CASE("results that cannot be written are an error") {
