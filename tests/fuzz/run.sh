@@ -26,10 +26,17 @@ done
 command -v clang++ >/dev/null || { echo 'run.sh: there is no clang++' >&2; exit 77; }
 echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
   clang++ -fsanitize=fuzzer -x c++ - -o /dev/null 2>/dev/null || { echo 'run.sh: clang++ has no libFuzzer' >&2; exit 77; }
-[ -f "$build/build.ninja" ] ||
-  CXX="${CCACHE:+ccache }clang++" meson setup "$build" -Dfuzz=true -Dcuda=disabled -Dvulkan=disabled -Dbuildtype=debug \
-    -Doptimization=1 -Db_lundef=false -Db_sanitize=address,undefined \
-    "-Dcpp_args=-g1 -fsanitize=fuzzer-no-link,float-cast-overflow -fno-sanitize=vptr -fno-sanitize-recover=all" >/dev/null
+options=(-Dfuzz=true -Dcuda=disabled -Dvulkan=disabled -Dbuildtype=debug -Doptimization=1 -Db_lundef=false
+  -Db_sanitize=address,undefined
+  "-Dcpp_args=-g1 -fsanitize=fuzzer-no-link,float-cast-overflow -fno-sanitize=vptr -fno-sanitize-recover=all")
+if [ "${options[*]}" != "$(cat "$build/options.txt" 2>/dev/null)" ]; then
+  if [ -f "$build/build.ninja" ]; then
+    meson configure "$build" "${options[@]}"
+  else
+    CXX="${CCACHE:+ccache }clang++" meson setup "$build" "${options[@]}" >/dev/null
+  fi
+  echo "${options[*]}" >"$build/options.txt"
+fi
 ninja -C "$build" tests/fuzz/fuzzer tests/fuzz/write_seeds >"$build/compile.txt" || { tail -n 30 "$build/compile.txt"; exit 1; }
 program=$build/tests/fuzz/fuzzer
 
