@@ -113,4 +113,23 @@ std::optional<ImageHeader> read_image_header(ImageFormat format, Bytes bytes) {
   return std::nullopt;
 }
 
+int count_scans(Bytes bytes) {
+  constexpr int kFirstRestart = 0xd0, kLastRestart = 0xd7, kEnd = 0xd9, kScan = 0xda;
+  int scans = 0;
+  for (std::size_t marker = 2; marker + 3 < bytes.size();) {
+    const int kind = at(bytes, marker + 1);
+    const bool coded = kind == 0 || kind == 0xff || (kind >= kFirstRestart && kind <= kLastRestart);
+    if (at(bytes, marker) != 0xff || coded) {
+      const void* next = std::memchr(&bytes[marker + 1], 0xff, bytes.size() - marker - 1);
+      if (!next) break;
+      marker = static_cast<std::size_t>(static_cast<const std::byte*>(next) - bytes.data());
+      continue;
+    }
+    if (kind == kEnd) break;
+    scans += kind == kScan;
+    marker += 2 + static_cast<std::size_t>(big_endian(bytes, marker + 2, 2));
+  }
+  return scans;
+}
+
 }  // namespace tapeline

@@ -30,4 +30,7 @@ struct ImageHeader {
 /// Nothing where the header is damaged or cut short.
 std::optional<ImageHeader> read_image_header(ImageFormat format, std::span<const std::byte> bytes);
 
+/// How often a JPEG file goes over its whole picture: its scans, up to the end-of-image marker.
+int count_scans(std::span<const std::byte> bytes);
+
 }  // namespace tapeline

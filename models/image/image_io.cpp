@@ -28,6 +28,9 @@ constexpr std::size_t kMostFileBytes = std::size_t{1} << 30;
 /// its file. JPEG cannot give 256; PNG and BMP can, of an empty page.
 constexpr std::int64_t kFreeSamples = 16 << 20, kSamplesPerByte = 256;
 
+/// Of a JPEG; programs write up to a dozen. Each costs a few bytes, and time for every pixel.
+constexpr int kMostScans = 100;
+
 /// stb_image takes what lies past the end of a JPEG or BMP file for zeros; here such a file is an error.
 bool is_cut_short(ImageFormat format, const ImageHeader& header, std::span<const std::byte> bytes) {
   if (format == ImageFormat::jpeg) {  // the last scan has to be followed by the end-of-image marker
@@ -150,6 +153,9 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
   const auto header = read_image_header(*format, bytes);
   if (!header) throw Error("cannot read {}: its header is damaged or cut short; copy or save it again", name);
   check_size(*header, bytes.size(), name, limits);
+  if (*format == ImageFormat::jpeg && count_scans(bytes) > kMostScans)
+    throw Error("cannot read {}: more than {} scans over one picture are taken for an attack; save it again",
+                name, kMostScans);
   if (is_cut_short(*format, *header, bytes))
     throw Error("cannot read {}: it is cut short; copy it again", name);
 

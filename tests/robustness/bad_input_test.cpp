@@ -50,6 +50,15 @@ std::string jpeg(int width, int height) {
   return bytes;
 }
 
+/// A JPEG that goes over its picture again and again: each further scan is a copy of the first.
+std::string jpeg_of_scans(int count) {
+  const std::string once = jpeg(60, 20);
+  const std::size_t scan = once.rfind("\xff\xda"), end = once.rfind("\xff\xd9");
+  std::string scans;
+  for (int i = 0; i < count; ++i) scans += once.substr(scan, end - scan);
+  return once.substr(0, scan) + scans + once.substr(end);
+}
+
 std::string pgm(const std::string& header, std::size_t bytes) { return header + std::string(bytes, '\x40'); }
 
 Ran recognize(const std::string& path) {
@@ -94,6 +103,8 @@ TEST_CASE("bad input: pictures") {
       {"ascii.pgm", "P2 2 1 255 3 4", "not an image"},
       {"head.bmp", "BM" + std::string(20, '\0'), "its header is damaged"},
       {"zero.bmp", "BM" + std::string(200, '\0'), "it says 0 x 0"},
+      {"scans.jpg", jpeg_of_scans(101), "more than 100 scans"},
+      {"scans-100.jpg", jpeg_of_scans(100), ""},
       {"head.jpg", "\xff\xd8\xff\xe0", "its header is damaged"},
   };
   for (const Row& row : rows) {
