@@ -5,8 +5,11 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <sstream>
+#include <string>
 
 #include "apps/commands/commands.h"
+#include "apps/terminal.h"
 #include "backends/registry.h"
 #include "engine/warning.h"
 
@@ -40,6 +43,15 @@ constexpr const char* kOutOfMemory = "out of memory; a smaller --batch may help"
   std::abort();
 }
 
+/// Of what was not understood; such messages list what there is, a line each.
+std::string printable_lines(const std::string& text) {
+  std::istringstream lines(text);
+  std::string result;
+  for (std::string line; std::getline(lines, line);)
+    result += (result.empty() ? "" : "\n") + tapeline::printable(line);
+  return result;
+}
+
 int fail(const char* what, int status) {
   fmt::print(stderr, "tapeline: {}\n", what);
   if (tapeline::device_left_at_work()) {
@@ -53,17 +65,18 @@ int fail(const char* what, int status) {
 
 int main(int argc, char** argv) {
   std::set_terminate(end_without_memory);
-  tapeline::on_warning([](const std::string& text) { fmt::print(stderr, "tapeline: {}\n", text); });
+  tapeline::on_warning(
+      [](const std::string& text) { fmt::print(stderr, "tapeline: {}\n", tapeline::printable(text)); });
   try {
     const int status = tapeline::run_command_line(argc, argv, kCommands);
     if (std::fflush(stdout) != 0 || std::ferror(stdout))
       return fail("the results cannot be written to the standard output; is the disk full?", 1);
     return status;
   } catch (const tapeline::UsageError& error) {
-    return fail(error.what(), 2);
+    return fail(printable_lines(error.what()).c_str(), 2);
   } catch (const std::bad_alloc&) {
     return fail(kOutOfMemory, 1);
   } catch (const std::exception& error) {
-    return fail(error.what(), 1);
+    return fail(tapeline::printable(error.what()).c_str(), 1);
   }
 }

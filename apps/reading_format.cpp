@@ -29,6 +29,8 @@ std::string tsv_field(std::string_view text) {
       field += "\\r";
     else if (c == '\\')
       field += "\\\\";
+    else if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
+      field += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     else
       field += c;
   }

@@ -7,10 +7,11 @@
 
 namespace tapeline {
 
-/// How `recognize` writes what it read. tsv: path, text and confidence, with \t, \n, \r and \\ for a tab,
-/// line ends and a backslash inside; csv: the same after RFC 4180, with a header; json: an array, one object
-/// a line, with each character's confidence and place in the picture, in its pixels from the left. With
-/// `values` the value of each arithmetic expression is added: empty, or null, where the text is none.
+/// How `recognize` writes what it read. tsv: path, text and confidence, with \t, \n, \r, \\ and \x1b for a
+/// tab, line ends, a backslash and other control characters inside; csv: the same after RFC 4180, with a
+/// header; json: an array, one object a line, with each character's confidence and place in the picture, in
+/// its pixels from the left. With `values` the value of each arithmetic expression is added: empty, or null,
+/// where the text is none.
 class ReadingFormat {
  public:
   /// `kind`: tsv, csv or json.

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "models/text/utf8.h"
+
 namespace tapeline {
 
 namespace {
@@ -25,7 +27,45 @@ std::size_t columns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const std::size_t length = byte < 0xc0 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    const std::string_view piece = text.substr(at, length);
+    if (!is_valid_utf8(piece)) {
+      result += fmt::format("\\x{:02x}", byte);
+      ++at;
+      continue;
+    }
+    at += length;
+    const char32_t c = decode_utf8(piece)[0];
+    const bool control = (c < 0x20 && c != '\t') || (c >= 0x7f && c < 0xa0);
+    const bool turns = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    if (c == '\n')
+      result += "\\n";
+    else if (control)
+      result += fmt::format("\\x{:02x}", static_cast<std::uint32_t>(c));
+    else if (turns)
+      result += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(c));
+    else
+      result += piece;
+  }
+  return result;
+}
+
 }  // namespace
+
+std::string printable(std::string_view message) {
+  constexpr std::size_t kMost = 2000, kEnd = 500;
+  if (message.size() <= kMost) return escaped(message);
+  const auto begins_character = [&](std::size_t at) { return (message[at] & 0xc0) != 0x80; };
+  std::size_t head = kMost - kEnd, tail = message.size() - kEnd;
+  for (int i = 0; i < 3 && !begins_character(head); ++i) --head;
+  for (int i = 0; i < 3 && !begins_character(tail); ++i) --tail;
+  return fmt::format("{} ... ({} bytes left out) ... {}", escaped(message.substr(0, head)), tail - head,
+                     escaped(message.substr(tail)));
+}
 
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(is_terminal()) {}
 
@@ -46,7 +86,7 @@ void Progress::show(const std::string& line) {
 
 void Progress::say(const std::string& line) {
   clear();
-  fmt::print(stderr, "{}\n", line);
+  fmt::print(stderr, "{}\n", printable(line));
 }
 
 void Progress::clear() {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tapeline {
 
@@ -20,7 +21,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void show(const std::string& line);
-  /// A line that stays.
+  /// A line that stays, as printable() has it.
   void say(const std::string& line);
   void clear();
 
@@ -30,6 +31,11 @@ class Progress {
   bool shown_ = false;
   Clock::time_point last_ = Clock::now();
 };
+
+/// A message on one line that does nothing to a terminal, whatever names of files are in it: control
+/// characters and such as turn the direction of writing become \n, \x1b or \u202e, bytes that are not UTF-8
+/// \xff. Of one of more than 2,000 bytes the middle is left out, and said.
+std::string printable(std::string_view message);
 
 /// "1,234,567"
 std::string with_commas(std::int64_t number);

@@ -27,7 +27,8 @@ struct EvaluateArguments {
 
 void print_problems(const std::vector<Problem>& problems) {
   for (std::size_t i = 0; i < std::min(kShownProblems, problems.size()); ++i)
-    fmt::print(stderr, "tapeline: left out {}: {}\n", problems[i].name, problems[i].why);
+    fmt::print(stderr, "{}\n",
+               printable(fmt::format("tapeline: left out {}: {}", problems[i].name, problems[i].why)));
   if (problems.size() > kShownProblems)
     fmt::print(stderr, "tapeline: and {} more\n", problems.size() - kShownProblems);
 }

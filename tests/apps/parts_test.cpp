@@ -25,6 +25,24 @@ TEST_CASE("a choice of data survives being written down") {
   CHECK(DataChoice{"photos", "4:1", Part::validation, 9}.text() == "photos | validation of 4:1 | first 9");
 }
 
+TEST_CASE("messages do nothing to a terminal") {
+  CHECK(printable("cannot read père/été 日本.png: \"a\\b\"") == "cannot read père/été 日本.png: \"a\\b\"");
+  CHECK(printable("\x1b[31mred\nx\ty\x7f") == "\\x1b[31mred\\nx\ty\\x7f");
+  CHECK(printable("a\xff\xc3 \xe2\x82") == "a\\xff\\xc3 \\xe2\\x82");
+  CHECK(printable("\xc2\x9b") == "\\x9b");                  // CSI in one character
+  CHECK(printable("\xe2\x80\xaegnp.a") == "\\u202egnp.a");  // from right to left
+
+  CHECK(printable(std::string(2000, 'x')) == std::string(2000, 'x'));
+  CHECK(printable(std::string(1'000'000, 'x')) ==
+        std::string(1500, 'x') + " ... (998000 bytes left out) ... " + std::string(500, 'x'));
+  std::string wide;
+  for (int i = 0; i < 1000; ++i) wide += "é€";
+  const std::string shortened = printable(wide);
+  CHECK(shortened.find("\\x") == shortened.npos);
+  CHECK(shortened.size() < 2100);
+  CHECK(printable(std::string(5000, '\x80')).find(" bytes left out) ... \\x80") != std::string::npos);
+}
+
 TEST_CASE("what is validated on by default") {
   const auto validation = [](std::string data) {
     DataChoice training{std::move(data), "", Part::training, 0};
@@ -43,6 +61,7 @@ TEST_CASE("values of expressions, and of what is none") {
   const Reading sum{"3-7*2", 0.5, {}}, none{"3--", 1, {}};
   CHECK(tsv.line("a", sum) == "a\t3-7*2\t0.5000\t-11\n");
   CHECK(tsv.line("a", none) == "a\t3--\t1.0000\t\n");
+  CHECK(tsv.line("a\tb\\\n\x1b[1m\x7f\xFF", none) == "a\\tb\\\\\\n\\x1b[1m\\x7f\xFF\t3--\t1.0000\t\n");
   CHECK(csv.begin() == "path,text,confidence,value\n");
   CHECK(csv.line("a,b", none) == "\"a,b\",3--,1.0000,\n");
   std::string array = json.begin();
