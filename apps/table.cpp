@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "apps/terminal.h"
+
 namespace tapeline {
 
 namespace {
@@ -17,6 +19,11 @@ bool is_number(const std::string& cell) {
 }
 
 }  // namespace
+
+void Table::add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
+}
 
 std::string Table::text() const {
   const std::size_t columns = rows_.front().size();

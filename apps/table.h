@@ -10,8 +10,8 @@ namespace tapeline {
 class Table {
  public:
   explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
-  /// As many cells as the header has.
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  /// As many cells as the header has; each as printable() has it.
+  void add(std::vector<std::string> row);
   std::string text() const;
 
  private:

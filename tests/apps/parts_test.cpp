@@ -79,6 +79,8 @@ TEST_CASE("tables and numbers") {
   table.add({"h\xC3\xA9", "12"});
   table.add({"", "3,456"});
   CHECK(table.text() == "name  count\nh\xC3\xA9       12\n      3,456\n");
+  table.add({"\x1b[2J", "1"});
+  CHECK(table.text().ends_with("\n\\x1b[2J      1\n"));
   CHECK(with_commas(0) == "0");
   CHECK(with_commas(999) == "999");
   CHECK(with_commas(1000) == "1,000");
