@@ -7,6 +7,7 @@
 #include "engine/error.h"
 #include "models/image/image_io.h"
 #include "models/image/resize.h"
+#include "models/json_field.h"
 
 namespace tapeline {
 namespace {
@@ -25,10 +26,11 @@ ByteScale scale_of(const Image& image, Normalise normalise) {
 }
 
 int read_int(const nlohmann::json& json, const char* field, int low, int high) {
-  const auto found = json.find(field);
-  if (found == json.end() || !found->is_number_integer() || *found < low || *found > high)
-    throw Error("preprocessing: \"{}\" must be a whole number from {} to {}", field, low, high);
-  return found->get<int>();
+  try {
+    return read_number(json, field, low, high);
+  } catch (const Error& error) {
+    throw Error("preprocessing: {}", error.what());
+  }
 }
 
 }  // namespace

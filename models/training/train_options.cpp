@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
+#include "models/json_field.h"
 
 namespace tapeline {
 
@@ -29,9 +30,12 @@ void each_field(Options& o, Visit&& visit) {
 template <typename T>
 void get_field(const nlohmann::json& json, const char* name, T& to) {
   try {
-    json.at(name).get_to(to);
-  } catch (const nlohmann::json::exception& error) {
-    throw Error("training options: \"{}\": {}", name, error.what());
+    if constexpr (std::is_same_v<T, std::string>)
+      to = read_text(json, name);
+    else
+      to = read_number<T>(json, name);
+  } catch (const Error& error) {
+    throw Error("training options: {}", error.what());
   }
 }
 

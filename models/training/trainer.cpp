@@ -11,6 +11,7 @@
 #include "engine/optim/schedule.h"
 #include "models/data/cached_dataset.h"
 #include "models/data/loader.h"
+#include "models/json_field.h"
 #include "models/training/loader_options.h"
 #include "models/training/loss_scale.h"
 #include "models/training/snapshot.h"
@@ -50,7 +51,24 @@ struct TrainState {
   }
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainState, step, best_exact, best_cer, best_step, stale)
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+
+nlohmann::json to_json(const TrainState& s) {
+  return {{"step", s.step},
+          {"best_exact", s.best_exact},
+          {"best_cer", s.best_cer},
+          {"best_step", s.best_step},
+          {"stale", s.stale}};
+}
+
+/// Throws Error where a field is missing or cannot be.
+TrainState train_state(const nlohmann::json& json) {
+  return {.step = read_number<std::int64_t>(json, "step", 0, kMostSteps),
+          .best_exact = read_number<double>(json, "best_exact"),
+          .best_cer = read_number<double>(json, "best_cer"),
+          .best_step = read_number<std::int64_t>(json, "best_step", 0, kMostSteps),
+          .stale = read_number<int>(json, "stale", 0, 1 << 30)};
+}
 
 class Trainer {
  public:
@@ -195,13 +213,17 @@ class Trainer {
         throw Error("train --resume: {} is {} now and was {} in {}; a training goes on as it began", name,
                     value.dump(), before.dump(), path("last.safetensors"));
     try {
-      state_ = model_.training["state"].get<TrainState>();
-      skipped_ = model_.training.value("skipped_steps", skipped_);
-      if (model_.training.contains("loss_scale")) {
-        model_.training["loss_scale"].at("value").get_to(loss_scale_.value);
-        model_.training["loss_scale"].at("steady").get_to(loss_scale_.steady);
+      state_ = train_state(model_.training["state"]);
+      for (const nlohmann::json& step : model_.training.value("skipped_steps", nlohmann::json::array())) {
+        const auto number = number_of<std::int64_t>(step, 0, kMostSteps);
+        if (!number) throw Error("\"skipped_steps\" must be whole numbers from 0 to {}", kMostSteps);
+        skipped_.push_back(*number);
       }
-    } catch (const nlohmann::json::exception& error) {
+      if (const auto scale = model_.training.find("loss_scale"); scale != model_.training.end()) {
+        loss_scale_.value = read_number<double>(*scale, "value", 1, LossScale::kLargest);
+        loss_scale_.steady = read_number<std::int64_t>(*scale, "steady", 0, LossScale::kPatience);
+      }
+    } catch (const Error& error) {
       throw Error("{}: its training state is damaged: {}", path("last.safetensors"), error.what());
     }
     say(fmt::format("going on after step {}", state_.step));
@@ -394,7 +416,7 @@ class Trainer {
   }
 
   void save(const char* name, const ExtraTensors& extra) {
-    model_.training["state"] = state_;
+    model_.training["state"] = to_json(state_);
     if (!skipped_.empty()) model_.training["skipped_steps"] = skipped_;
     if (scales_loss())
       model_.training["loss_scale"] = {{"value", loss_scale_.value}, {"steady", loss_scale_.steady}};
