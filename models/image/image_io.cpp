@@ -164,13 +164,23 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
   return channels == 0 || channels == image.channels ? image : convert(image, channels);
 }
 
+namespace {
+
+/// A JPEG is decoded in blocks of up to 32 x 32 pixels.
+std::int64_t decoded_pixels(ImageFormat format, const ImageHeader& header) {
+  const std::int64_t block = format == ImageFormat::jpeg ? 32 : 1;
+  return (header.width + block - 1) / block * block * ((header.height + block - 1) / block * block);
+}
+
+}  // namespace
+
 std::int64_t decoding_memory(std::span<const std::byte> bytes, const ImageLimits& limits) {
   const auto format = image_format(bytes);
   const auto header = format ? read_image_header(*format, bytes) : std::nullopt;
   std::int64_t samples = 0;
   if (header && header->width > 0 && header->width <= limits.side && header->height > 0 &&
       header->height <= limits.side)
-    samples = std::min(header->width * header->height, limits.pixels) * std::clamp(header->channels, 1, 4);
+    samples = std::min(decoded_pixels(*format, *header), limits.pixels) * std::clamp(header->channels, 1, 4);
   return 4 * (static_cast<std::int64_t>(bytes.size()) + std::max(kFreeSamples, samples));
 }
 

@@ -22,7 +22,7 @@ struct ImageLimits {
 /// RGB, 0 keeps what the file has (grey or RGB). Transparent parts are laid over white, 16 bits are reduced
 /// to 8. An Error names the file and what is wrong with it: missing, a folder, a pipe, not an image, cut
 /// short, too large. Takes at most 4 bytes for each byte of the file, and 64 MiB or, of a picture of more
-/// than 16 Mi samples, 4 bytes for each.
+/// than 16 Mi samples, 4 bytes for each; a JPEG's sides count as rounded up to 32.
 Image read_image(const std::filesystem::path& path, int channels = 0, const ImageLimits& limits = {});
 
 /// The same from memory; `name` stands for the file in errors.
