@@ -116,6 +116,12 @@ void check_size(const ImageHeader& header, std::size_t file_bytes, std::string_v
         name, width, height, file_bytes);
 }
 
+/// A JPEG is decoded in blocks of up to 32 x 32 pixels.
+std::int64_t decoded_pixels(ImageFormat format, const ImageHeader& header) {
+  const std::int64_t block = format == ImageFormat::jpeg ? 32 : 1;
+  return (header.width + block - 1) / block * block * ((header.height + block - 1) / block * block);
+}
+
 Image decode_with_stb(std::span<const std::byte> bytes, const ImageHeader& header, std::string_view name) {
   // Beyond the pixels, stb_image holds the packed file once, in a buffer that doubles.
   const auto samples = static_cast<std::size_t>(header.width * header.height * std::max(header.channels, 1));
@@ -164,23 +170,15 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
   return channels == 0 || channels == image.channels ? image : convert(image, channels);
 }
 
-namespace {
-
-/// A JPEG is decoded in blocks of up to 32 x 32 pixels.
-std::int64_t decoded_pixels(ImageFormat format, const ImageHeader& header) {
-  const std::int64_t block = format == ImageFormat::jpeg ? 32 : 1;
-  return (header.width + block - 1) / block * block * ((header.height + block - 1) / block * block);
-}
-
-}  // namespace
-
 std::int64_t decoding_memory(std::span<const std::byte> bytes, const ImageLimits& limits) {
   const auto format = image_format(bytes);
   const auto header = format ? read_image_header(*format, bytes) : std::nullopt;
   std::int64_t samples = 0;
   if (header && header->width > 0 && header->width <= limits.side && header->height > 0 &&
       header->height <= limits.side)
-    samples = std::min(decoded_pixels(*format, *header), limits.pixels) * std::clamp(header->channels, 1, 4);
+    samples =
+        (header->width * header->height > limits.pixels ? limits.pixels : decoded_pixels(*format, *header)) *
+        std::clamp(header->channels, 1, 4);
   return 4 * (static_cast<std::int64_t>(bytes.size()) + std::max(kFreeSamples, samples));
 }
 

@@ -158,6 +158,20 @@ TEST_CASE("JPEG in four inks, and in several scans") {
   CHECK(std::abs(progressive.at(12, 2)[0] - 200) < 4);
 }
 
+TEST_CASE("the memory that a picture may take counts a JPEG's blocks whole") {
+  const auto memory = [](int width, int height) {  // of a grey JPEG in several scans
+    const std::string header = fmt::format("ffd8ffc2000b08{:04x}{:04x}01011100ffd9", height, width);
+    const auto bytes = bytes_of_hex(header);
+    return decoding_memory(bytes) / 4 - static_cast<std::int64_t>(bytes.size());
+  };
+  CHECK(memory(60, 20) == 16 << 20);
+  CHECK(memory(258, 64'490) == 288 * 64'512);  // takes 67.8 MB, more than 4 bytes for each of its pixels
+  CHECK(memory(8192, 8192) == 8192 * 8192);
+  CHECK(memory(8191, 8193) == 8192 * 8224);
+  CHECK(memory(65'535, 65'535) == 64 << 20);  // refused
+  CHECK(decoding_memory(encode_png(Image(4097, 4097, 1))) > 4 * 4097 * 4097);
+}
+
 TEST_CASE("of an animated PNG the first picture is read") {
   const Image image = noise(7, 5, 1);
   std::vector<std::byte> png = encode_png(image);
