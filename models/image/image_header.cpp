@@ -1,7 +1,10 @@
 #include "models/image/image_header.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "models/image/orientation.h"
 
 namespace tapeline {
 
@@ -39,6 +42,7 @@ std::optional<ImageHeader> read_png(Bytes bytes) {
 
 /// Goes from marker to marker to the first frame header (SOF).
 std::optional<ImageHeader> read_jpeg(Bytes bytes) {
+  int orientation = 1;
   for (std::size_t marker = 2; marker + 9 < bytes.size();) {
     if (at(bytes, marker) != 0xff) return std::nullopt;
     const int kind = at(bytes, marker + 1);
@@ -47,10 +51,16 @@ std::optional<ImageHeader> read_jpeg(Bytes bytes) {
       continue;
     }
     if (kind >= 0xc0 && kind <= 0xc2)
-      return ImageHeader{big_endian(bytes, marker + 7, 2), big_endian(bytes, marker + 5, 2),
-                         at(bytes, marker + 9), 0, 0};
+      return ImageHeader{.width = big_endian(bytes, marker + 7, 2),
+                         .height = big_endian(bytes, marker + 5, 2),
+                         .channels = at(bytes, marker + 9),
+                         .orientation = orientation};
     if (kind == 0xd9 || kind == 0xda) return std::nullopt;
-    marker += 2 + static_cast<std::size_t>(big_endian(bytes, marker + 2, 2));
+    const auto length = static_cast<std::size_t>(big_endian(bytes, marker + 2, 2));
+    if (kind == 0xe1 && length > 2 && orientation == 1)
+      orientation =
+          read_orientation(bytes.subspan(marker + 4, std::min(length - 2, bytes.size() - marker - 4)));
+    marker += 2 + length;
   }
   return std::nullopt;
 }

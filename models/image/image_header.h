@@ -25,6 +25,7 @@ struct ImageHeader {
   int channels = 0;                    // in the file
   std::size_t data = 0;                // pnm, bmp: where the pixels begin
   int depth = 0;                       // pnm: the largest value; bmp: bits of a pixel
+  int orientation = 1;                 // jpeg: see orientation.h; width and height are as stored
 };
 
 /// Nothing where the header is damaged or cut short.

@@ -10,10 +10,12 @@
 #include <fstream>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
 #include "models/image/image_header.h"
+#include "models/image/orientation.h"
 #include "models/image/stb.h"
 
 namespace tapeline {
@@ -101,7 +103,7 @@ namespace {
 
 void check_size(const ImageHeader& header, std::size_t file_bytes, std::string_view name,
                 const ImageLimits& limits) {
-  const auto [width, height, channels, data, depth] = header;
+  const auto [width, height, channels, data, depth, orientation] = header;
   if (width < 1 || height < 1)
     throw Error("cannot read {}: it says {} x {} pixels; the file is damaged, save it again", name, width,
                 height);
@@ -167,7 +169,8 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
 
   Image image =
       *format == ImageFormat::pnm ? decode_pnm(*header, bytes) : decode_with_stb(bytes, *header, name);
-  return channels == 0 || channels == image.channels ? image : convert(image, channels);
+  if (channels != 0 && channels != image.channels) image = convert(image, channels);
+  return turn_upright(std::move(image), header->orientation);
 }
 
 std::int64_t decoding_memory(std::span<const std::byte> bytes, const ImageLimits& limits) {

@@ -20,9 +20,10 @@ struct ImageLimits {
 
 /// Reads a PNG, JPEG, BMP, or binary PGM or PPM file. `channels`: 1 makes it grey (Rec. 601 luma), 3 makes it
 /// RGB, 0 keeps what the file has (grey or RGB). Transparent parts are laid over white, 16 bits are reduced
-/// to 8. An Error names the file and what is wrong with it: missing, a folder, a pipe, not an image, cut
-/// short, too large. Takes at most 4 bytes for each byte of the file, and 64 MiB or, of a picture of more
-/// than 16 Mi samples, 4 bytes for each; a JPEG's sides count as rounded up to 32.
+/// to 8, and a JPEG is turned upright as its Exif orientation says. An Error names the file and what is wrong
+/// with it: missing, a folder, a pipe, not an image, cut short, too large. Takes at most 4 bytes for each
+/// byte of the file, and 64 MiB or, of a picture of more than 16 Mi samples, 4 bytes for each; a JPEG's sides
+/// count as rounded up to 32.
 Image read_image(const std::filesystem::path& path, int channels = 0, const ImageLimits& limits = {});
 
 /// The same from memory; `name` stands for the file in errors.

@@ -7,6 +7,7 @@ All show the same 21 x 11 pixels, in colour (12 x, 25 y, 128) or in grey 11 x + 
 image_formats_test.cpp holds what is read against that; the fuzzers begin from these files. "clear" says that the first
 pixel is transparent, "clear-white" that what is white is.
 """
+import io
 import pathlib
 import struct
 import subprocess
@@ -178,15 +179,29 @@ def inks(pixels):
     """Pillow stores inks inverted, as Adobe does."""
     image = Image.new("CMYK", (WIDTH, HEIGHT))
     image.putdata([tuple(255 - round(v) for v in pixel) for pixel in pixels])
-    path = FOLDER / "inks.jpg"
-    image.save(path, quality=95)
-    data = path.read_bytes()
-    path.unlink()
-    return data
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=95)
+    return data.getvalue()
+
+
+def exif(orientation, order):
+    """An APP1 segment that tells of a maker and of the orientation, in byte order ">" or "<"."""
+    maker = struct.pack(order + "HHI4s", 0x010f, 2, 4, b"Ink\0")
+    turned = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = {">": b"MM", "<": b"II"}[order] + struct.pack(order + "HIH", 42, 8, 2) + maker + turned + bytes(4)
+    return b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff
+
+
+def stored(orientation):
+    """The rows of COLOUR as a camera stores them that says so: upright, they begin at this corner, along this side."""
+    rows = COLOUR if orientation <= 4 else [list(column) for column in zip(*COLOUR)]
+    rows = rows[::-1] if orientation in (3, 4, 6, 7) else rows
+    return [row[::-1] for row in rows] if orientation in (2, 3, 7, 8) else rows
 
 
 def all_jpeg_and_pnm():
-    colour = b"P6 %d %d 255\n" % (WIDTH, HEIGHT) + bytes(v for row in COLOUR for pixel in row for v in pixel)
+    ppm = lambda rows: b"P6 %d %d 255\n" % (len(rows[0]), len(rows)) + bytes(v for row in rows for p in row for v in p)
+    colour = ppm(COLOUR)
     grey = b"P5 %d %d 255\n" % (WIDTH, HEIGHT) + bytes(v for row in GREY for v in row)
     save("colour-8.ppm", colour)
     save("grey-8.pgm", grey)
@@ -203,6 +218,9 @@ def all_jpeg_and_pnm():
     save("colour-2x2-restarts.jpg", cjpeg(colour, "-sample", "2x2", "-restart", "1B"))
     save("colour-2x2-scans-restarts.jpg", cjpeg(colour, "-sample", "2x2", "-progressive", "-restart", "1B"))
     save("colour-rgb.jpg", cjpeg(colour, "-rgb"))
+    for orientation in range(1, 9):
+        turned = cjpeg(ppm(stored(orientation)), "-sample", "1x1")
+        save(f"turned-{orientation}.jpg", turned[:2] + exif(orientation, "<>"[orientation % 2]) + turned[2:])
     save("inks.jpg", inks([(*pixel, 255) for row in COLOUR for pixel in row]))
     transformed = inks([(*ycc(*(255 - v for v in pixel)), 255) for row in COLOUR for pixel in row])
     adobe = transformed.index(b"Adobe") + 11
