@@ -26,7 +26,7 @@ done
 command -v clang++ >/dev/null || { echo 'run.sh: there is no clang++' >&2; exit 77; }
 echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
   clang++ -fsanitize=fuzzer -x c++ - -o /dev/null 2>/dev/null || { echo 'run.sh: clang++ has no libFuzzer' >&2; exit 77; }
-options=(-Dfuzz=true -Dcuda=disabled -Dvulkan=disabled -Dbuildtype=debug -Doptimization=1 -Db_lundef=false
+options=(-Dfuzz=true -Dcuda=disabled -Dvulkan=disabled -Dbuildtype=debug -Doptimization=2 -Db_lundef=false
   -Db_sanitize=address,undefined
   "-Dcpp_args=-g1 -fsanitize=fuzzer-no-link,float-cast-overflow -fno-sanitize=vptr -fno-sanitize-recover=all")
 if [ "${options[*]}" != "$(cat "$build/options.txt" 2>/dev/null)" ]; then
