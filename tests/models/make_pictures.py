@@ -5,7 +5,7 @@
 
 All show the same 21 x 11 pixels, in colour (12 x, 25 y, 128) or in grey 11 x + 2 y, as well as the kind of file can.
 image_formats_test.cpp holds what is read against that; the fuzzers begin from these files. "clear" says that the first
-pixel is transparent, "clear-white" that what is white is.
+pixel is transparent, "clear-white" that what is white is, "turned" that it is stored as that Exif orientation says.
 """
 import io
 import pathlib
