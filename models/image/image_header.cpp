@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "models/image/byte_order.h"
 #include "models/image/orientation.h"
 
 namespace tapeline {
@@ -17,18 +18,6 @@ bool starts_with(Bytes bytes, std::string_view magic) {
 }
 
 int at(Bytes bytes, std::size_t offset) { return std::to_integer<int>(bytes[offset]); }
-
-std::int64_t big_endian(Bytes bytes, std::size_t offset, int count) {
-  std::int64_t value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | at(bytes, offset + i);
-  return value;
-}
-
-std::int64_t little_endian(Bytes bytes, std::size_t offset, int count) {
-  std::int64_t value = 0;
-  for (int i = count; i-- > 0;) value = value << 8 | at(bytes, offset + i);
-  return value;
-}
 
 bool is_blank(int c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 

@@ -14,6 +14,7 @@
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
+#include "models/image/byte_order.h"
 #include "models/image/image_header.h"
 #include "models/image/orientation.h"
 #include "models/image/stb.h"
@@ -52,9 +53,7 @@ Image decode_pnm(const ImageHeader& header, std::span<const std::byte> bytes) {
   Image image(static_cast<int>(header.width), static_cast<int>(header.height), header.channels);
   const std::size_t size = header.depth > 255 ? 2 : 1;
   for (std::size_t i = 0; i < image.pixels.size(); ++i) {
-    int value = 0;
-    for (std::size_t b = 0; b < size; ++b)
-      value = value << 8 | std::to_integer<int>(bytes[header.data + i * size + b]);
+    const auto value = static_cast<int>(big_endian(bytes, header.data + i * size, size));
     image.pixels[i] = static_cast<std::uint8_t>(std::min(value, header.depth) * 255 / header.depth);
   }
   return image;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "engine/error.h"
+#include "models/image/byte_order.h"
 
 namespace tapeline {
 
@@ -13,15 +14,13 @@ namespace {
 /// The numbers of a TIFF file, in the byte order that its first two bytes name.
 struct Tiff {
   std::span<const std::byte> bytes;
-  bool little_endian;
+  bool lowest_first;
 
   /// Of `count` bytes; 0 past the end.
   std::size_t at(std::size_t offset, std::size_t count) const {
     if (offset > bytes.size() || count > bytes.size() - offset) return 0;
-    std::size_t value = 0;
-    for (std::size_t i = 0; i < count; ++i)
-      value = value << 8 | std::to_integer<std::size_t>(bytes[offset + (little_endian ? count - 1 - i : i)]);
-    return value;
+    return static_cast<std::size_t>(lowest_first ? little_endian(bytes, offset, count)
+                                                 : big_endian(bytes, offset, count));
   }
 };
 
