@@ -48,6 +48,8 @@ DatasetPtr DataChoice::take(DatasetPtr dataset) const {
   return dataset;
 }
 
+bool DataChoice::rendered() const { return data.starts_with(kSynth); }
+
 std::string DataChoice::text() const {
   std::string text = data;
   if (!split.empty())
@@ -76,7 +78,7 @@ DataChoice DataChoice::parse(std::string_view text) {
 }
 
 DataChoice default_validation(DataChoice& training) {
-  if (training.data.starts_with(kSynth)) return {with_another_seed(training.data), "", Part::validation, 0};
+  if (training.rendered()) return {with_another_seed(training.data), "", Part::validation, 0};
   training.split = "0.9:0.1";
   training.part = Part::training;
   return {training.data, training.split, Part::validation, 0};

@@ -23,6 +23,9 @@ struct DataChoice {
   /// The same of what open_dataset(data) gave.
   DatasetPtr take(DatasetPtr dataset) const;
 
+  /// Whether the images are made here, so that no file is opened for them.
+  bool rendered() const;
+
   /// `photos | training of 0.8:0.2 | first 600`, which parse() turns into the same again.
   std::string text() const;
   static DataChoice parse(std::string_view text);

@@ -79,27 +79,30 @@ std::vector<DeviceInfo> devices_to_verify(const std::string& names, int threads)
   return devices;
 }
 
-/// What --data names; otherwise what the model was validated on, and for a network without training rendered
-/// images.
-DataChoice data_for(const VerifyArguments& arguments, const Model& model) {
-  DataChoice choice = arguments.data;
-  if (!choice.data.empty()) return choice;
+/// What the model says that it was validated on, if anything.
+std::optional<DataChoice> validated_on(const Model& model) {
   const auto options = model.training.find("options");
-  const bool known = options != model.training.end() && options->contains("validate");
-  choice = DataChoice::parse(known ? (*options)["validate"].get<std::string>() : kRendered);
-  choice.limit = choice.limit > 0 ? std::min(choice.limit, arguments.data.limit) : arguments.data.limit;
-  return choice;
+  if (options == model.training.end()) return std::nullopt;
+  const auto validate = options->find("validate");
+  if (validate == options->end() || !validate->is_string()) return std::nullopt;
+  return DataChoice::parse(validate->get<std::string>());
 }
 
-DatasetPtr open_data(const DataChoice& choice, bool given) {
-  try {
-    return choice.open();
-  } catch (const Error& error) {
-    if (given) throw;
-    throw Error(
-        "verify: the images that the model was validated on cannot be opened; give others as --data: {}",
-        error.what());
+/// What --data names; otherwise the rendered images that the model was validated on, or some others. A model
+/// may come from anyone: it does not say which files are opened.
+DataChoice data_for(const VerifyArguments& arguments, const Model& model, Progress& progress) {
+  DataChoice choice = arguments.data;
+  if (!choice.data.empty()) return choice;
+  choice = validated_on(model).value_or(DataChoice{.data = kRendered});
+  if (!choice.rendered()) {
+    progress.say(fmt::format(
+        "comparing on rendered expressions; --data would take pictures, such as those that the model was "
+        "validated on: {}",
+        choice.text()));
+    choice = {.data = kRendered};
   }
+  choice.limit = choice.limit > 0 ? std::min(choice.limit, arguments.data.limit) : arguments.data.limit;
+  return choice;
 }
 
 nlohmann::json number(double value) {
@@ -175,9 +178,9 @@ int run(const VerifyArguments& arguments) {
   arguments.network.check();
   const std::vector<DeviceInfo> devices = devices_to_verify(arguments.devices, arguments.threads);
   const Model expected = arguments.network.open(open_device(kExpected, {.threads = arguments.threads}));
-  const DataChoice choice = data_for(arguments, expected);
-  const DatasetPtr data = open_data(choice, !arguments.data.data.empty());
   Progress progress(arguments.json);
+  const DataChoice choice = data_for(arguments, expected, progress);
+  const DatasetPtr data = choice.open();
 
   const auto judge = [&](const DeviceInfo& info, Precision precision) {
     Verdict verdict{.device = info,
@@ -232,7 +235,7 @@ std::function<int()> define_verify(Arguments& arguments) {
                    "can be used, but the plain loops of `reference`");
   arguments.option(
       "-d,--data", given->data.data,
-      std::string("What the model was validated on where this is not given, or rendered expressions. ") +
+      std::string("Where it is not given: the rendered images that the model was validated on, or others. ") +
           kDataHelp);
   arguments.option<std::int64_t>("--limit", given->data.limit, "Only the first so many images; 0: all", 0,
                                  INT64_MAX);

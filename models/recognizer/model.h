@@ -33,11 +33,8 @@ Model make_model(std::string_view network, const Charset& charset, const Device&
 /// Tensors kept beside a model's own: an optimiser's moments.
 using ExtraTensors = std::vector<NamedTensor>;
 
-/// Writes weights, running statistics, `extra` (named "optimizer.<name>") and, as metadata:
-///   tapeline    version of the layout, "1"
-///   network     VGSL          charset     the characters, class 1 first
-///   preprocess, metrics, training   JSON   decoder   {"type": "best_path"}
-/// Atomic: the file is there as it was before, or whole. Throws Error naming the path.
+/// Writes weights, running statistics, `extra` (named "optimizer.<name>") and the metadata of
+/// model_metadata.h. Atomic: the file is there as it was before, or whole. Throws Error naming the path.
 void save_model(const std::string& path, const Model& model, const ExtraTensors& extra = {});
 
 /// Throws, naming the file and what is wrong with it: not a model, of a later version, metadata missing or

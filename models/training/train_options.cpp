@@ -5,6 +5,7 @@
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
 #include "models/json_field.h"
+#include "models/recognizer/model_metadata.h"
 
 namespace tapeline {
 
@@ -51,23 +52,18 @@ void from_json(const nlohmann::json& json, TrainOptions& options) {
   each_field(options, [&](const char* name, auto& value) { get_field(json, name, value); });
 }
 
-TrainOptions options_of_training(std::string_view metadata, std::string_view path) {
-  const nlohmann::json training = nlohmann::json::parse(metadata, nullptr, false);
-  if (!training.is_object() || !training.contains("options") || !training.contains("length"))
-    throw Error("{}: holds no training to go on with; `tapeline train` without --resume begins one", path);
-  TrainOptions options;
-  const nlohmann::json& length = training["length"];
-  try {
-    from_json(training["options"], options);
-    get_field(length, "steps", options.steps);
-    get_field(length, "epochs", options.epochs);
-    get_field(length, "minutes", options.minutes);
-    get_field(length, "evaluate_every", options.evaluate_every);
-    get_field(length, "patience", options.patience);
-  } catch (const Error& error) {
-    throw Error("{}: {}", path, error.what());
-  }
-  return options;
+TrainOptions options_of_training(const nlohmann::json& training) {
+  const auto options = training.find("options"), length = training.find("length");
+  if (options == training.end() || length == training.end())
+    throw Error("holds no training to go on with; `tapeline train` without --resume begins one");
+  TrainOptions result;
+  from_json(*options, result);
+  get_field(*length, "steps", result.steps);
+  get_field(*length, "epochs", result.epochs);
+  get_field(*length, "minutes", result.minutes);
+  get_field(*length, "evaluate_every", result.evaluate_every);
+  get_field(*length, "patience", result.patience);
+  return result;
 }
 
 TrainOptions options_of_checkpoint(const std::string& folder) {
@@ -75,11 +71,14 @@ TrainOptions options_of_checkpoint(const std::string& folder) {
   if (!std::filesystem::exists(path))
     throw Error("there is no {} to go on from; `tapeline train` without --resume begins a training", path);
   const Safetensors file = Safetensors::read(path);
-  const auto entry = file.metadata().find("training");
-  TrainOptions options = options_of_training(entry == file.metadata().end() ? "" : entry->second, path);
-  options.output = folder;
-  options.resume = true;
-  return options;
+  try {
+    TrainOptions options = options_of_training(ModelMetadata::of(file).training);
+    options.output = folder;
+    options.resume = true;
+    return options;
+  } catch (const Error& error) {
+    throw Error("{}: {}", path, error.what());
+  }
 }
 
 }  // namespace tapeline

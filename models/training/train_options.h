@@ -42,9 +42,9 @@ nlohmann::json to_json(const TrainOptions& options);
 /// type.
 void from_json(const nlohmann::json& json, TrainOptions& options);
 
-/// The options that a checkpoint's `training` metadata tells, for --resume: all of to_json(), and the length.
-/// Throws Error, naming the file at `path`, where the text holds no such options.
-TrainOptions options_of_training(std::string_view metadata, std::string_view path);
+/// The options that a model's `training` metadata, an object, tells, for --resume: all of to_json(), and the
+/// length. Throws Error, naming the field, where it holds no such options.
+TrainOptions options_of_training(const nlohmann::json& training);
 
 /// The same of the checkpoint last.safetensors in `folder`, as which they go on. Throws where there is none.
 TrainOptions options_of_checkpoint(const std::string& folder);

@@ -11,11 +11,10 @@
 #include "engine/optim/schedule.h"
 #include "models/data/cached_dataset.h"
 #include "models/data/loader.h"
-#include "models/json_field.h"
 #include "models/training/loader_options.h"
-#include "models/training/loss_scale.h"
 #include "models/training/snapshot.h"
 #include "models/training/train_log.h"
+#include "models/training/train_state.h"
 #include "models/training/train_step.h"
 
 namespace tapeline {
@@ -35,40 +34,6 @@ class Stopwatch {
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-/// What a checkpoint remembers of a training besides the tensors.
-struct TrainState {
-  std::int64_t step = 0;  // done
-  double best_exact = -1, best_cer = 1;
-  std::int64_t best_step = 0;
-  int stale = 0;  // evaluations since the best
-
-  bool improve(const Evaluation& e) {
-    const bool better = e.exact() > best_exact || (e.exact() == best_exact && e.cer() < best_cer);
-    stale = better ? 0 : stale + 1;
-    if (better) best_exact = e.exact(), best_cer = e.cer(), best_step = step;
-    return better;
-  }
-};
-
-constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
-
-nlohmann::json to_json(const TrainState& s) {
-  return {{"step", s.step},
-          {"best_exact", s.best_exact},
-          {"best_cer", s.best_cer},
-          {"best_step", s.best_step},
-          {"stale", s.stale}};
-}
-
-/// Throws Error where a field is missing or cannot be.
-TrainState train_state(const nlohmann::json& json) {
-  return {.step = read_number<std::int64_t>(json, "step", 0, kMostSteps),
-          .best_exact = read_number<double>(json, "best_exact"),
-          .best_cer = read_number<double>(json, "best_cer"),
-          .best_step = read_number<std::int64_t>(json, "best_step", 0, kMostSteps),
-          .stale = read_number<int>(json, "stale", 0, 1 << 30)};
-}
 
 class Trainer {
  public:
@@ -162,7 +127,7 @@ class Trainer {
     result.best_cer = state_.best_cer;
     result.best_step = state_.best_step;
     result.seconds = watch_.seconds();
-    result.skipped_steps = skipped_;
+    result.skipped_steps = state_.skipped_steps;
     return result;
   }
 
@@ -205,24 +170,16 @@ class Trainer {
 
   void resume(const Device& device) {
     model_ = load_model(path("last.safetensors"), device);
-    if (!model_.training.contains("state") || !model_.training.contains("options"))
+    const auto options = model_.training.find("options");
+    if (options == model_.training.end() || !options->is_object() || !model_.training.contains("state"))
       throw Error("{}: holds no training to go on with", path("last.safetensors"));
     const nlohmann::json now = to_json(options_);
     for (const auto& [name, value] : now.items())
-      if (const nlohmann::json& before = model_.training["options"][name]; before != value)
+      if (const nlohmann::json before = options->value(name, nlohmann::json()); before != value)
         throw Error("train --resume: {} is {} now and was {} in {}; a training goes on as it began", name,
                     value.dump(), before.dump(), path("last.safetensors"));
     try {
-      state_ = train_state(model_.training["state"]);
-      for (const nlohmann::json& step : model_.training.value("skipped_steps", nlohmann::json::array())) {
-        const auto number = number_of<std::int64_t>(step, 0, kMostSteps);
-        if (!number) throw Error("\"skipped_steps\" must be whole numbers from 0 to {}", kMostSteps);
-        skipped_.push_back(*number);
-      }
-      if (const auto scale = model_.training.find("loss_scale"); scale != model_.training.end()) {
-        loss_scale_.value = read_number<double>(*scale, "value", 1, LossScale::kLargest);
-        loss_scale_.steady = read_number<std::int64_t>(*scale, "steady", 0, LossScale::kPatience);
-      }
+      state_ = TrainState::read(model_.training);
     } catch (const Error& error) {
       throw Error("{}: its training state is damaged: {}", path("last.safetensors"), error.what());
     }
@@ -264,15 +221,15 @@ class Trainer {
   /// Nothing where the step was left out, now or before.
   std::optional<TrainStep::Result> one_step() {
     const std::optional<Batch> batch = loader_->next();
-    if (is_skipped(state_.step)) {
+    if (state_.is_skipped(state_.step)) {
       next_step({});
       return std::nullopt;
     }
-    rates_now_ = {schedule_.at(state_.step, planned_steps()), loss_scale_.value};
+    rates_now_ = {schedule_.at(state_.step, planned_steps()), state_.loss_scale.value};
     TrainStep::Result result = step_->run(*batch, state_.step, rates_now_);
     if (scales_loss() && std::isfinite(result.loss)) {
       const bool finite = std::isfinite(result.gradient_norm);
-      if (loss_scale_.adapt(finite) && !finite)
+      if (state_.loss_scale.adapt(finite) && !finite)
         result.gradient_norm = 0;  // left out; the next scale is lower
     }
     if (is_bad(result, *batch)) {
@@ -291,10 +248,6 @@ class Trainer {
   }
   const TrainStep::Rates& rates_of(std::int64_t step) const {
     return rates_[static_cast<std::size_t>(step - good_step_)];
-  }
-
-  bool is_skipped(std::int64_t step) const {
-    return std::find(skipped_.begin(), skipped_.end(), step) != skipped_.end();
   }
 
   /// CTC asks a network that guesses for about the logarithm of the classes, in each frame.
@@ -334,7 +287,7 @@ class Trainer {
     start_loader();
     for (; state_.step < step; ++state_.step) {
       const std::optional<Batch> batch = loader_->next();
-      if (!is_skipped(state_.step)) step_->run(*batch, state_.step, rates_of(state_.step));
+      if (!state_.is_skipped(state_.step)) step_->run(*batch, state_.step, rates_of(state_.step));
     }
   }
 
@@ -343,7 +296,7 @@ class Trainer {
     const std::int64_t bad = state_.step;
     std::int64_t blamed = bad;
     std::int64_t before = bad - 1;
-    while (before >= good_step_ && is_skipped(before)) --before;
+    while (before >= good_step_ && state_.is_skipped(before)) --before;
     if (before >= good_step_) {
       go_back_to(before);
       const Batch batch = *loader_->next();
@@ -362,7 +315,7 @@ class Trainer {
       cause += fmt::format("; to blame is the update of step {}", blamed + 1);
     }
     cause += fmt::format(", on {}", names_of(batch));
-    if (static_cast<int>(skipped_.size()) >= options_.skip_bad_steps)
+    if (static_cast<int>(state_.skipped_steps.size()) >= options_.skip_bad_steps)
       throw Error(
           "train: {}; {}. The last checkpoint is kept. {}A lower --lr or --clip 1 may help; --skip-bad-steps "
           "{} "
@@ -371,10 +324,10 @@ class Trainer {
           scales_loss() ? "In fp16 what is beyond 65504 is infinite: --resume --precision fp32 goes on "
                           "without that limit. "
                         : "",
-          skipped_.size() + 1);
-    skipped_.push_back(blamed);
+          state_.skipped_steps.size() + 1);
+    state_.skipped_steps.push_back(blamed);
     say(fmt::format("{}; {}. Going on without step {}, {} of {} that may be left out", what, cause,
-                    blamed + 1, skipped_.size(), options_.skip_bad_steps));
+                    blamed + 1, state_.skipped_steps.size(), options_.skip_bad_steps));
     rates_.resize(static_cast<std::size_t>(blamed - good_step_));
     next_step({});
   }
@@ -407,7 +360,7 @@ class Trainer {
                         {"loss", p.loss},       {"learning_rate", p.learning_rate},
                         {"seconds", p.seconds}, {"images_per_s", p.images_per_second}};
     if (options_.clip > 0) line["gradient_norm"] = p.gradient_norm;
-    if (scales_loss()) line["loss_scale"] = loss_scale_.value;
+    if (scales_loss()) line["loss_scale"] = state_.loss_scale.value;
     if (p.evaluation) {
       line["exact"] = p.evaluation->exact();
       line["cer"] = p.evaluation->cer();
@@ -416,10 +369,7 @@ class Trainer {
   }
 
   void save(const char* name, const ExtraTensors& extra) {
-    model_.training["state"] = to_json(state_);
-    if (!skipped_.empty()) model_.training["skipped_steps"] = skipped_;
-    if (scales_loss())
-      model_.training["loss_scale"] = {{"value", loss_scale_.value}, {"steady", loss_scale_.steady}};
+    state_.write(model_.training, scales_loss());
     model_.training["length"] = {{"steps", options_.steps},
                                  {"epochs", options_.epochs},
                                  {"minutes", options_.minutes},
@@ -445,12 +395,10 @@ class Trainer {
   Snapshot good_;                     // of them, at the last checkpoint
   std::int64_t good_step_ = 0;
   std::vector<TrainStep::Rates> rates_;  // of the steps since
-  std::vector<std::int64_t> skipped_;
   std::optional<FolderLock> lock_;
   TrainState state_;
   std::int64_t first_step_ = 0;
   TrainStep::Rates rates_now_;
-  LossScale loss_scale_;
   Stopwatch watch_;
 };
 

@@ -158,6 +158,7 @@ TEST_CASE("verify compares devices with the CPU, and its status says whether the
   check_right(people);
   CHECK(has(people.out, "1-2: Cl3,3,8,2,2 Bn Al.1"));
   CHECK(has(people.out, "All 5 texts are the same."));
+  CHECK(has(people.err, "on rendered expressions; --data would take"));
   const Outcome machine = run({"verify", trained().model, "--devices", "reference", "--limit", "0", "--json",
                                "--data", trained().data});
   check_right(machine);

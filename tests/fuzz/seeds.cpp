@@ -38,15 +38,25 @@ std::string checkpoint() {
       {"steps", 9}, {"epochs", 0}, {"minutes", 0}, {"evaluate_every", 3}, {"patience", 0}};
   const nlohmann::json preprocess{
       {"channels", 1}, {"height", 20}, {"max_width", 2048}, {"normalise", "per_image"}, {"width", 60}};
+  const nlohmann::json state{
+      {"step", 6}, {"best_exact", .5}, {"best_cer", .25}, {"best_step", 3}, {"stale", 1}};
+  const nlohmann::json training{{"options", options},
+                                {"length", length},
+                                {"state", state},
+                                {"skipped_steps", {2, 4}},
+                                {"loss_scale", {{"value", 65536.0}, {"steady", 4}}}};
+  constexpr std::size_t kParameters = 160;  // at least as many as the network's
   const nlohmann::json header{
       {"__metadata__",
        {{"tapeline", "1"},
-        {"network", "[1,20,60,1 Cl3,3,4,2,2 Bn Ar Mp2,2 S1(1x0)1,3 Lfx6 O1c]"},
+        {"network", "[1,20,60,1 Cl3,3,4,2,2 Bn Ar Mp10,2 S1(1x0)1,3 Lfx2 O1c]"},
         {"charset", "0123"},
         {"preprocess", preprocess.dump()},
-        {"training", nlohmann::json{{"options", options}, {"length", length}}.dump()}}},
-      {"a", {{"dtype", "F32"}, {"shape", {2, 2}}, {"data_offsets", {0, 16}}}}};
-  return with_header(header.dump(), 16);
+        {"decoder", R"({"type":"best_path"})"},
+        {"metrics", "{}"},
+        {"training", training.dump()}}},
+      {"a", {{"dtype", "F32"}, {"shape", {kParameters}}, {"data_offsets", {0, 4 * kParameters}}}}};
+  return with_header(header.dump(), 4 * kParameters);
 }
 
 /// Every kind of file that is read, of tests/models/pictures.

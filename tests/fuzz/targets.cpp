@@ -21,9 +21,11 @@
 #include "models/image/image_io.h"
 #include "models/network/geometry.h"
 #include "models/network/vgsl.h"
+#include "models/recognizer/model_metadata.h"
 #include "models/text/charset.h"
 #include "models/text/utf8.h"
 #include "models/training/train_options.h"
+#include "models/training/train_state.h"
 
 namespace tapeline {
 
@@ -50,22 +52,15 @@ void read_safetensors(std::string_view bytes) {
 
 /// What load_model() and --resume make of the metadata, up to where the device is asked for memory.
 void read_checkpoint(std::string_view bytes) {
-  const Safetensors file = parse(bytes);
-  const auto field = [&](const char* name) {
-    const auto found = file.metadata().find(name);
-    if (found == file.metadata().end()) throw Error("no {}", name);
-    return found->second;
-  };
-  const auto json = [&](const char* name) {
-    const nlohmann::json parsed = nlohmann::json::parse(field(name), nullptr, false);
-    if (!parsed.is_object()) throw Error("{} is no object", name);
-    return parsed;
-  };
-  const Charset charset(field("charset"));
-  const NetworkSpec spec = parse_vgsl(field("network"));
-  smallest_trace(spec, charset.classes());
-  preprocess_from_json(json("preprocess"));
-  options_of_training(field("training"), "file");
+  const ModelMetadata said = ModelMetadata::of(parse(bytes));
+  expect(!said.charset.empty(), "a model has characters");
+  options_of_training(said.training);
+  const TrainState state = TrainState::read(said.training);
+  expect(state.step >= 0 && state.loss_scale.value >= 1, "a training has come to a step");
+  nlohmann::json written = said.training;
+  state.write(written, written.contains("loss_scale"));
+  expect(written["state"]["step"] == said.training["state"]["step"],
+         "a training's state is written as it was read");
 }
 
 void read_picture(std::string_view bytes) {

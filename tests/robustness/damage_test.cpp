@@ -160,4 +160,24 @@ TEST_CASE("damage: each way in which a model file can be wrong has its line") {
   }
 }
 
+TEST_CASE("damage: whatever a model says that it was validated on, verify opens no file for it") {
+  const nlohmann::json said[] = {"/etc/passwd", "../data | first 3", 7, nullptr, {{"data", "x"}}};
+  const TemporaryFolder folder;
+  const std::string path = (folder / "m.safetensors").string();
+  for (const nlohmann::json& validate : said) {
+    Parts parts(file_bytes(material().model));
+    nlohmann::json training =
+        nlohmann::json::parse(parts.header["__metadata__"]["training"].get<std::string>());
+    training["options"]["validate"] = validate;
+    parts.header["__metadata__"]["training"] = training.dump();
+    write_bytes(path, parts.file());
+    const Ran ran = run_program({"verify", path, "--devices", "reference", "--limit", "2", "--threads", "1"});
+    CAPTURE(validate.dump());
+    CAPTURE(ran.err);
+    CHECK(ran.status == 0);
+    CHECK(has(ran.out, "All 2 texts are the same."));
+    CHECK(has(ran.err, "rendered expressions") == validate.is_string());
+  }
+}
+
 }  // namespace tapeline

@@ -131,8 +131,10 @@ def main(program, more):
             path = os.path.join(bad_models, f"{i}.safetensors")
             open(path, "wb").write(mutated(good, rng) if i else good[:200])
             files += 1
-            for command in (["recognize", path, os.path.join(data, "images")], ["inspect", path]):
-                run(program, [*command, *(cpu if command[0] == "recognize" else [])], [bad_models, data])
+            for command in (["recognize", path, os.path.join(data, "images"), *cpu], ["inspect", path]):
+                run(program, command, [bad_models, data])
+        # A whole one that names other files: what it was trained and validated on.
+        run(program, ["verify", model, "--devices", "reference", "--limit", "2", "--threads", "1"], [model_folder])
 
         # Data sets that lead out: a folder, a tar with links, devices and names that go up, a list in a tar.
         open(secret, "wb").write(picture)
