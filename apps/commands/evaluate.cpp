@@ -45,6 +45,7 @@ void print_evaluation(const Evaluation& e) {
   table.add({"confidence of right answers", fmt::format("{:.3f}", e.confidence_right)});
   table.add({"confidence of wrong answers", fmt::format("{:.3f}", e.confidence_wrong)});
   table.add({"calibration error", percent(e.calibration_error)});
+  if (e.not_finite > 0) table.add({"outputs that are not finite", with_commas(e.not_finite)});
   if (!e.problems.empty()) table.add({"left out", count_problems(e.problems)});
   fmt::print("{}", table.text().substr(1));  // without its empty header
   if (e.confusions.empty()) return;

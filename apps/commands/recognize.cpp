@@ -111,6 +111,14 @@ class Recognition {
     const std::vector<Reading> readings = recognizer_.read(pictures, arguments_.batch);
     progress_.clear();
     for (std::size_t i = 0; i < readings.size(); ++i) {
+      if (!readings[i].finite) {
+        progress_.say(
+            fmt::format("tapeline: cannot read {}: what {} makes of it is not finite; take an earlier model",
+                        paths[i], arguments_.model));
+        ++failed_;
+        continue;
+      }
+      ++done_;
       fmt::print("{}", format_.line(paths[i], readings[i]));
       const double confidence = readings[i].confidence;
       if (arguments_.sheet.wanted())
@@ -118,7 +126,6 @@ class Recognition {
                              confidence >= kSure);
     }
     std::fflush(stdout);
-    done_ += readings.size();
     if (!::isatty(STDOUT_FILENO))
       progress_.show(fmt::format("{} pictures, {:.0f} a second",
                                  with_commas(static_cast<std::int64_t>(done_)),

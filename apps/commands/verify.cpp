@@ -93,13 +93,13 @@ std::optional<DataChoice> validated_on(const Model& model) {
 DataChoice data_for(const VerifyArguments& arguments, const Model& model, Progress& progress) {
   DataChoice choice = arguments.data;
   if (!choice.data.empty()) return choice;
-  choice = validated_on(model).value_or(DataChoice{.data = kRendered});
+  choice = validated_on(model).value_or(DataChoice::parse(kRendered));
   if (!choice.rendered()) {
     progress.say(fmt::format(
         "comparing on rendered expressions; --data would take pictures, such as those that the model was "
         "validated on: {}",
         choice.text()));
-    choice = {.data = kRendered};
+    choice = DataChoice::parse(kRendered);
   }
   choice.limit = choice.limit > 0 ? std::min(choice.limit, arguments.data.limit) : arguments.data.limit;
   return choice;

@@ -25,6 +25,7 @@ struct Mistake {
 
 struct Evaluation {
   int images = 0, right = 0;
+  int not_finite = 0;              // images for which the network's output is not; all of them wrong
   std::int64_t characters = 0;     // of the true texts
   std::int64_t edits = 0;          // sum of Levenshtein distances
   double mean_distance = 0;        // edits per image

@@ -74,14 +74,7 @@ Tensor Recognizer::logits(const Batch& batch) {
 }
 
 std::vector<Reading> Recognizer::read(const Batch& batch, std::span<const int> source_widths) {
-  std::vector<float> logits = this->logits(batch).to_vector<float>();
-  if (in_fp32_ && !std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); })) {
-    instead_ = std::exchange(in_fp32_, {})();
-    model_ = &*instead_;
-    refresh();
-    logits = this->logits(batch).to_vector<float>();
-  }
-
+  const std::vector<float> logits = this->logits(batch).to_vector<float>();
   const Network& network = *model_->network;
   const auto stages = network.geometry().widths(batch.widths);
   const auto& own_frames = stages[static_cast<std::size_t>(network.geometry().final_stage)];
@@ -91,17 +84,25 @@ std::vector<Reading> Recognizer::read(const Batch& batch, std::span<const int> s
     const auto own = static_cast<std::size_t>(own_frames[n]) * network.classes();
     readings.push_back(to_reading(std::span(logits).subspan(n * image, own), source_widths[n]));
   }
+  if (in_fp32_ && !std::ranges::all_of(readings, &Reading::finite)) {
+    instead_ = std::exchange(in_fp32_, {})();
+    model_ = &*instead_;
+    refresh();
+    return read(batch, source_widths);
+  }
   return readings;
 }
 
 Reading Recognizer::to_reading(std::span<const float> logits, int source_width) const {
+  Reading reading;
+  reading.finite = std::ranges::all_of(logits, [](float v) { return std::isfinite(v); });
+  if (!reading.finite) return reading;
   const int classes = model_->network->classes();
   const Decoded decoded = decode_best_path(logits, classes);
   const float pixels_per_frame = logits.empty()
                                      ? 0
                                      : static_cast<float>(source_width) * static_cast<float>(classes) /
                                            static_cast<float>(logits.size());
-  Reading reading;
   reading.confidence = decoded.confidence;
   for (const DecodedClass& c : decoded.classes) {
     const std::string character = encode_utf8(model_->charset.character(c.label));

@@ -26,6 +26,7 @@ struct Reading {
   std::string text;
   double confidence = 0;  // probability of exactly this text, summed over its alignments
   std::vector<ReadCharacter> characters;
+  bool finite = true;  // false: the network's output for the picture is not, and nothing was read
 };
 
 /// Reads pictures. A picture gets the same reading alone and in any company. One thread at a time.

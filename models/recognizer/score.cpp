@@ -56,7 +56,8 @@ Evaluation score(std::span<const std::string> names, std::span<const std::string
     int distance = 0;
     for (const Edit& edit : align(truth, read))
       if (edit.kind != EditKind::match) ++distance, ++confusions[{edit.expected, edit.read}];
-    const bool right = distance == 0;
+    const bool right = distance == 0 && reading.finite;
+    e.not_finite += !reading.finite;
     ++e.images;
     e.right += right;
     e.characters += static_cast<std::int64_t>(truth.size());
@@ -93,6 +94,7 @@ nlohmann::json to_json(const Evaluation& e, std::size_t most_mistakes) {
                       {"confidence_right", e.confidence_right},
                       {"confidence_wrong", e.confidence_wrong},
                       {"calibration_error", e.calibration_error},
+                      {"not_finite", e.not_finite},
                       {"confusions", nlohmann::json::array()},
                       {"mistakes", nlohmann::json::array()},
                       {"problems", nlohmann::json::array()}};

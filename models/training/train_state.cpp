@@ -36,11 +36,12 @@ void TrainState::write(nlohmann::json& training, bool scales_loss) const {
 TrainState TrainState::read(const nlohmann::json& training) {
   const auto state = training.find("state");
   if (state == training.end()) throw Error("\"state\" is missing");
-  TrainState read{.step = read_number<std::int64_t>(*state, "step", 0, kMostSteps),
-                  .best_exact = read_number<double>(*state, "best_exact"),
-                  .best_cer = read_number<double>(*state, "best_cer"),
-                  .best_step = read_number<std::int64_t>(*state, "best_step", 0, kMostSteps),
-                  .stale = read_number<int>(*state, "stale", 0, 1 << 30)};
+  TrainState read;
+  read.step = read_number<std::int64_t>(*state, "step", 0, kMostSteps);
+  read.best_exact = read_number<double>(*state, "best_exact");
+  read.best_cer = read_number<double>(*state, "best_cer");
+  read.best_step = read_number<std::int64_t>(*state, "best_step", 0, kMostSteps);
+  read.stale = read_number<int>(*state, "stale", 0, 1 << 30);
   if (const auto skipped = training.find("skipped_steps"); skipped != training.end()) {
     if (!skipped->is_array()) throw Error("\"skipped_steps\" must be a list");
     for (const nlohmann::json& step : *skipped) {

@@ -99,6 +99,9 @@ class Trainer {
             evaluate(*recognizer_, validation_, {options_.batch, options_.loader_threads, false, {}});
         progress.best = state_.improve(*evaluation);
         progress.evaluation = &*evaluation;
+        if (evaluation->not_finite > 0)
+          say(fmt::format("after step {} the output for {} of {} validation pictures is not finite. {}",
+                          state_.step, evaluation->not_finite, evaluation->images, way_out_of_fp16()));
         model_.metrics = {{"step", state_.step},
                           {"images", evaluation->images},
                           {"exact", evaluation->exact()},
@@ -242,6 +245,12 @@ class Trainer {
 
   bool scales_loss() const { return optimizer_->loss_scale().defined(); }
 
+  const char* way_out_of_fp16() const {
+    return scales_loss() ? "In fp16 what is beyond 65504 is infinite: --resume --precision fp32 goes on "
+                           "without that limit. "
+                         : "";
+  }
+
   void next_step(const TrainStep::Rates& rates) {
     rates_.push_back(rates);
     ++state_.step;
@@ -320,11 +329,7 @@ class Trainer {
           "train: {}; {}. The last checkpoint is kept. {}A lower --lr or --clip 1 may help; --skip-bad-steps "
           "{} "
           "goes on without such a step",
-          what, cause,
-          scales_loss() ? "In fp16 what is beyond 65504 is infinite: --resume --precision fp32 goes on "
-                          "without that limit. "
-                        : "",
-          state_.skipped_steps.size() + 1);
+          what, cause, way_out_of_fp16(), state_.skipped_steps.size() + 1);
     state_.skipped_steps.push_back(blamed);
     say(fmt::format("{}; {}. Going on without step {}, {} of {} that may be left out", what, cause,
                     blamed + 1, state_.skipped_steps.size(), options_.skip_bad_steps));

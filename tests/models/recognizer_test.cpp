@@ -151,6 +151,11 @@ TEST_CASE("recognizer: what is not finite is read again by the model that it is 
       p.tensor.upload(std::vector<float>(static_cast<std::size_t>(p.tensor.elements()), INFINITY));
   const std::vector<Image> images = {noise_image(90, 16, 1, 3), noise_image(40, 16, 1, 4)};
   const std::vector<Reading> wanted = Recognizer(good).read(images);
+  for (const Reading& reading : Recognizer(bad).read(images)) {
+    CHECK_FALSE(reading.finite);
+    CHECK(reading.text.empty());
+    CHECK(reading.confidence == 0);
+  }
   Recognizer recognizer(bad);
   int asked = 0;
   recognizer.when_not_finite([&] {
@@ -160,6 +165,7 @@ TEST_CASE("recognizer: what is not finite is read again by the model that it is 
   for (int time = 0; time < 2; ++time) {
     const std::vector<Reading> found = recognizer.read(images, 1);
     for (std::size_t i = 0; i < images.size(); ++i) {
+      CHECK(found[i].finite);
       CHECK(found[i].text == wanted[i].text);
       CHECK(found[i].confidence == wanted[i].confidence);
     }

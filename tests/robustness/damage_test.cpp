@@ -160,6 +160,24 @@ TEST_CASE("damage: each way in which a model file can be wrong has its line") {
   }
 }
 
+TEST_CASE("damage: what a network makes not finite is told, and not passed off as a reading") {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "m.safetensors").string();
+  Parts parts(file_bytes(material().model));
+  for (const char* tensor : {"conv1.weight", "norm1.scale", "output.weight"}) parts.fill(tensor, 3e38f);
+  write_bytes(path, parts.file());
+  const Ran ran = run_program({"recognize", path, material().picture, "--threads", "1"});
+  CHECK(ran.status == 1);
+  CHECK(has(ran.err, "cannot read " + material().picture + ": what " + path + " makes of it is not finite"));
+  CHECK(ran.out.empty());
+  const Ran evaluated =
+      run_program({"evaluate", path, "--data", material().data, "--json", "--threads", "1"});
+  REQUIRE(evaluated.status == 0);
+  const nlohmann::json told = nlohmann::json::parse(evaluated.out);
+  CHECK(told["not_finite"] == 12);
+  CHECK(told["exact"] == 0);
+}
+
 TEST_CASE("damage: whatever a model says that it was validated on, verify opens no file for it") {
   const nlohmann::json said[] = {"/etc/passwd", "../data | first 3", 7, nullptr, {{"data", "x"}}};
   const TemporaryFolder folder;

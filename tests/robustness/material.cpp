@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -65,6 +66,12 @@ std::string Parts::file(std::uint64_t length) const {
 
 void Parts::set(const std::string& tensor, float value) {
   std::memcpy(data.data() + header[tensor]["data_offsets"][0].get<std::size_t>(), &value, sizeof value);
+}
+
+void Parts::fill(const std::string& tensor, float value) {
+  const auto range = header[tensor]["data_offsets"].get<std::array<std::size_t, 2>>();
+  for (std::size_t at = range[0]; at < range[1]; at += sizeof value)
+    std::memcpy(data.data() + at, &value, sizeof value);
 }
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {

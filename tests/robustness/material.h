@@ -35,6 +35,8 @@ struct Parts {
   std::string file(std::uint64_t length = 0) const;
   /// Overwrites the first value of a tensor.
   void set(const std::string& tensor, float value);
+  /// Overwrites all values of a tensor.
+  void fill(const std::string& tensor, float value);
 };
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b);
