@@ -13,6 +13,7 @@
 #include "engine/io/safetensors.h"
 #include "tests/apps/program.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -23,8 +24,6 @@ using nlohmann::json;
 
 const std::string kNetwork = "[1,20,60,1 Cl3,3,8,2,2 Bn Al.1 Mp2,2 S1(1x0)1,3 Lbx12 Do.2 O1c]";
 const std::string kAnyWidth = "[1,20,0,1 Cl3,3,6,2,2 Bn Ar Mp2,1 S1(1x0)1,3 Lbx8 O1c]";
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -232,7 +231,7 @@ TEST_CASE("synth: the same seed gives the same files on any number of threads") 
   }
   for (const std::string& line : lines_of(read_text(folder / "c/labels.tsv"))) {
     const std::string text = line.substr(line.find('\t') + 1);
-    CHECK(std::count_if(text.begin(), text.end(), [](char c) { return has("+-*", {c}); }) == 3);
+    CHECK(std::count_if(text.begin(), text.end(), [](char c) { return has("+-*", std::string(1, c)); }) == 3);
   }
 
   const Outcome again = synth("a", {});

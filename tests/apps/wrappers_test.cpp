@@ -10,6 +10,7 @@
 #include "engine/ops/activation.h"
 #include "engine/ops/linear.h"
 #include "engine/program.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -79,12 +80,7 @@ TEST_CASE("check passes where two backends agree, and names the kernel where not
 
   const auto bad = std::make_shared<CheckBackend>(
       std::make_shared<WrongBackend>(open_device("cpu", {.threads = 1})), open_device("reference"));
-  std::string message;
-  try {
-    product(bad);
-  } catch (const Error& error) {
-    message = error.what();
-  }
+  const std::string message = error_of([&] { product(bad); });
   CHECK(message.find(
             "gemm [2, 3] [3, 2] -> [2, 2]: output 0, element 0 of [2, 2]: 15 on cpu, and 14 on reference") !=
         std::string::npos);

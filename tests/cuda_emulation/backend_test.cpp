@@ -17,6 +17,7 @@
 #include "engine/ops/ops.h"
 #include "engine/program.h"
 #include "engine/random.h"
+#include "tests/errors.h"
 
 using namespace tapeline;
 
@@ -26,16 +27,6 @@ struct WithFaults {
   explicit WithFaults(const cuda_emulation::Faults& faults) { cuda_emulation::faults = faults; }
   ~WithFaults() { cuda_emulation::faults = {}; }
 };
-
-template <typename Body>
-std::string error_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 void expect_texts(const std::string& message, std::initializer_list<const char*> texts) {
   for (const char* text : texts) {

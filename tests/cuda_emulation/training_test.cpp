@@ -14,6 +14,7 @@
 #include "backends/registry.h"
 #include "models/training/trainer.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 namespace {
@@ -129,21 +130,16 @@ TEST_CASE("cuda: where a batch does not fit, one that does is named") {
       unsetenv("TAPELINE_CUDA_BLAS");
     }
   } const card;
-  const auto error_of = [&](const char* name, int batch) -> std::string {
+  const auto error_of_batch = [&](const char* name, int batch) {
     TrainOptions options = small((folder / name).string());
     options.data = "synth:expressions?seed=3&count=1000";
     options.training = open_dataset(options.data);
     options.batch = batch;
     options.steps = options.evaluate_every = 1;
     options.validation = nullptr;
-    try {
-      train(options, open_device("cuda"), {});
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return error_of([&] { train(options, open_device("cuda"), {}); });
   };
-  const std::string message = error_of("too much", 1000), before = "use a smaller batch, such as ";
+  const std::string message = error_of_batch("too much", 1000), before = "use a smaller batch, such as ";
   INFO(message);
   CHECK(message.starts_with("a batch of 1000: cuda:0"));
   const auto place = message.find(before);
@@ -151,7 +147,7 @@ TEST_CASE("cuda: where a batch does not fit, one that does is named") {
   const int fits = std::stoi(message.substr(place + before.size()));
   CHECK(fits > 4);
   // Of so small a card the buffers for uploads, which no batch changes, are a good part.
-  CHECK(error_of("enough", fits / 2).empty());
+  CHECK(error_of_batch("enough", fits / 2).empty());
 }
 
 }  // namespace tapeline

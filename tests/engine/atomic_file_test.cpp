@@ -12,6 +12,7 @@
 
 #include "engine/error.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -117,12 +118,7 @@ TEST_CASE("atomic file: on a disk that is full the old file stays, and nothing e
   const rlimit small{1000, limit.rlim_max};
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
   const std::string path = (folder / "a.bin").string();
-  std::string message;
-  try {
-    write_file(path, std::string(5000, 'x'));
-  } catch (const Error& error) {
-    message = error.what();
-  }
+  const std::string message = error_of([&] { write_file(path, std::string(5000, 'x')); });
   ::setrlimit(RLIMIT_FSIZE, &limit);
   ::signal(SIGXFSZ, before);
   CHECK(message == path + ": cannot be written: File too large");

@@ -13,6 +13,7 @@
 #include "engine/io/atomic_file.h"
 #include "engine/program.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -32,17 +33,6 @@ std::string file_of(std::string_view header, std::size_t data = 0) {
 }
 
 Safetensors parse(const std::string& file) { return Safetensors::parse(to_bytes(file), "x.safetensors"); }
-
-std::string error_of(const std::string& file) {
-  try {
-    parse(file);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 }  // namespace
 
@@ -168,7 +158,7 @@ TEST_CASE("safetensors: cut short at every byte, and with every byte changed") {
           CHECK(file.bytes(name).size() ==
                 static_cast<std::size_t>(entry.shape.elements()) * size_of(entry.dtype));
       } catch (const Error& error) {
-        CHECK(contains(error.what(), "x.safetensors: "));
+        CHECK(has(error.what(), "x.safetensors: "));
       }
     }
 }
@@ -192,13 +182,13 @@ TEST_CASE("safetensors: hostile headers") {
   };
   const auto check = [](const std::string& header, std::size_t data, const char* expected) {
     CAPTURE(header.substr(0, 200));
-    const std::string message = error_of(file_of(header, data));
+    const std::string message = error_of([&] { parse(file_of(header, data)); });
     CAPTURE(message);
-    CHECK(contains(message, expected));
-    CHECK(contains(message, "x.safetensors"));
+    CHECK(has(message, expected));
+    CHECK(has(message, "x.safetensors"));
   };
   const std::string good = tensor("a", "F32", "2", "0,8");
-  CHECK(error_of(file_of("{" + good + "}", 8)) == "no error");
+  CHECK(error_of([&] { parse(file_of("{" + good + "}", 8)); }) == "");
 
   check("{" + tensor("a", "F32", "2", "0,9") + "}", 9, "cannot take 9 bytes");
   check("{" + tensor("a", "F32", "3", "0,8") + "}", 8, "cannot take 8 bytes");
@@ -264,7 +254,7 @@ TEST_CASE("safetensors: a header length beyond all bounds") {
                                      std::uint64_t{1} << 63, std::uint64_t{3}, std::uint64_t{100'000'001}}) {
     std::string file = file_of("{}");
     std::memcpy(file.data(), &length, 8);
-    CHECK(contains(error_of(file), "not a safetensors file, or cut short"));
+    CHECK(has(error_of([&] { parse(file); }), "not a safetensors file, or cut short"));
     write_file(folder / "f", file);
     CHECK_THROWS_AS(Safetensors::read(folder / "f"), Error);
   }

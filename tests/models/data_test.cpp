@@ -20,37 +20,20 @@
 #include "models/data/subset.h"
 #include "models/data/tar.h"
 #include "models/image/image_io.h"
+#include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 using namespace tapeline;
 namespace fs = std::filesystem;
 
 namespace {
 
-template <typename Call>
-bool fails_with(Call call, std::string_view part) {
-  try {
-    call();
-  } catch (const Error& error) {
-    CAPTURE(std::string(error.what()));
-    const bool found = std::string_view(error.what()).find(part) != std::string_view::npos;
-    CHECK(found);
-    return found;
-  }
-  return false;
-}
-
-/// A folder that is there as long as the test.
-class TemporaryFolder {
+/// A folder of texts and images that is there as long as the test.
+class DataFolder {
  public:
-  TemporaryFolder() {
-    std::string pattern = (fs::temp_directory_path() / "tapeline-data-XXXXXX").string();
-    const char* made = mkdtemp(pattern.data());
-    REQUIRE(made != nullptr);
-    path_ = pattern;
+  std::string path(const std::string& name = "") const {
+    return name.empty() ? folder_.path().string() : (folder_ / name).string();
   }
-  ~TemporaryFolder() { fs::remove_all(path_); }
-
-  std::string path(const std::string& name = "") const { return name.empty() ? path_ : path_ + "/" + name; }
 
   void write(const std::string& name, std::string_view content) const {
     fs::create_directories(fs::path(path(name)).parent_path());
@@ -66,7 +49,7 @@ class TemporaryFolder {
   }
 
  private:
-  std::string path_;
+  TemporaryFolder folder_;
 };
 
 std::vector<std::string> texts_of(const Dataset& dataset) {
@@ -161,7 +144,7 @@ TEST_CASE("natural order") {
 }
 
 TEST_CASE("a folder of images: the label is in the name") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   for (const auto* name : {"10_zehn.png", "9_neun.png", "plain.PNG", "a_b_3+4.png"}) folder.write_image(name);
   folder.write("notes.md", "no image");
   const auto dataset = open_dataset(folder.path());
@@ -172,7 +155,7 @@ TEST_CASE("a folder of images: the label is in the name") {
 }
 
 TEST_CASE("a folder with labels.tsv: BOM, CRLF, empty and bad lines") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   folder.write_image("images/x.png");
   folder.write("labels.tsv",
                "\xEF\xBB\xBFimages/x.png\tab c\t d \r\n\r\nno tab\r\nimages/y.png\t\xFF\nimages/z.png\tz");
@@ -187,7 +170,7 @@ TEST_CASE("a folder with labels.tsv: BOM, CRLF, empty and bad lines") {
 }
 
 TEST_CASE("a folder with labels.txt: line i is image i") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   folder.write_image("1.png");
   folder.write_image("02.png");
   folder.write_image("10.png");
@@ -200,7 +183,7 @@ TEST_CASE("a folder with labels.txt: line i is image i") {
 }
 
 TEST_CASE("a list of paths and texts") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   folder.write_image("a/1.png");
   folder.write("a/list.txt", "1.png a b\n1.png\tx y\n" + folder.path("a/1.png") + " abs\nnothing\n");
   const auto dataset = open_dataset(folder.path("a/list.txt"));
@@ -210,7 +193,7 @@ TEST_CASE("a list of paths and texts") {
 }
 
 TEST_CASE("data that cannot be opened says why") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   CHECK(fails_with([&] { open_dataset(folder.path("none")); }, "there is no such file"));
   CHECK(fails_with([&] { open_dataset(folder.path()); }, "no labels.tsv"));
   folder.write("empty.txt", "");
@@ -246,7 +229,7 @@ TEST_CASE("rendered sets") {
 }
 
 TEST_CASE("a tar is read in place") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const std::string long_name = "set/images/" + std::string(150, 'n') + ".png";
   const std::string record = "path=set/images/pax.png\n";
   folder.write("set.tar",
@@ -266,7 +249,7 @@ TEST_CASE("a tar is read in place") {
 }
 
 TEST_CASE("a tar of labelled images, and one whose list names what is not there") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   folder.write("names.tar",
                tar_member("d/7_sieben.png", png_bytes(1)) + tar_member("d/1_eins.png", png_bytes(2)));
   CHECK(texts_of(*open_dataset(folder.path("names.tar"))) == Texts{"eins", "sieben"});
@@ -278,7 +261,7 @@ TEST_CASE("a tar of labelled images, and one whose list names what is not there"
 }
 
 TEST_CASE("hostile tars are errors") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const auto good = tar_member("labels.tsv", "1.png\teins\n") + tar_member("1.png", png_bytes(1)) + kTarEnd;
   const auto expect_error = [&](const std::string& content, std::string_view part) {
     folder.write("bad.tar", content);
@@ -310,7 +293,7 @@ TEST_CASE("hostile tars are errors") {
 }
 
 TEST_CASE("ranges are those of Python") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   std::string list;
   for (int i = 0; i < 10; ++i) list += fmt::format("{0}.png\t{0}\n", i);
   folder.write("list.tsv", list);
@@ -339,7 +322,7 @@ TEST_CASE("ranges are those of Python") {
 }
 
 TEST_CASE("a split depends on what the images hold alone") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const auto write = [&](const std::string& sub, bool reverse, int count) {
     std::string list;
     for (int i = 0; i < count; ++i) {
@@ -548,7 +531,7 @@ TEST_CASE("frames that a label needs") {
 }
 
 TEST_CASE("check_dataset: what cannot be used is counted, named and left out") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   for (const auto* name : {"1.png", "3.png", "4.png", "5.png"}) folder.write_image(name);
   folder.write("2.png", "this is no image");
   folder.write("labels.tsv", "1.png\t12\n2.png\t12\n3.png\t1x\n4.png\t1112\nnothing\n6.png\t1\n5.png\t123\n");
@@ -587,7 +570,7 @@ TEST_CASE("check_dataset: a label exactly as long as it can be; an empty one nee
 }
 
 TEST_CASE("a charset is every character of the texts, in the order of the code points") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   folder.write("list.txt", "1.png\tcab\n2.png\té1\n3.png\t\n4.png\taa\n");
   CHECK(collect_charset(*open_dataset(folder.path() + "/list.txt")).to_string() == "1abcé");
   CHECK(collect_charset(NumbersDataset(Dataset::kEndless)).to_string() == "0123456789");

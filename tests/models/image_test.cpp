@@ -17,6 +17,8 @@
 #include "models/image/resize.h"
 #include "models/image/stb.h"
 #include "models/image/text.h"
+#include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 using namespace tapeline;
 namespace fs = std::filesystem;
@@ -29,25 +31,6 @@ Image noise(int width, int height, int channels) {
   for (std::uint8_t& value : image.pixels) value = static_cast<std::uint8_t>(random.below(256));
   return image;
 }
-
-struct TemporaryFolder {
-  fs::path path = fs::temp_directory_path() /
-                  fmt::format("tapeline-image-test-{}", Random(std::random_device{}()).bits());
-  TemporaryFolder() { fs::create_directories(path); }
-  ~TemporaryFolder() { fs::remove_all(path); }
-};
-
-template <typename Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
 std::vector<std::byte> bytes_of(std::string_view text) {
   const auto* start = reinterpret_cast<const std::byte*>(text.data());
@@ -106,15 +89,15 @@ TEST_CASE("a PNG comes back as it was") {
   for (const int channels : {1, 3})
     for (const int width : {1, 2, 37}) {
       const Image image = noise(width, 23, channels);
-      write_png(folder.path / "a.png", image);
-      const Image back = read_image(folder.path / "a.png");
+      write_png(folder / "a.png", image);
+      const Image back = read_image(folder / "a.png");
       CHECK(back.width == width);
       CHECK(back.height == 23);
       CHECK(back.channels == channels);
       CHECK(back.pixels == image.pixels);
     }
   // Nothing but the file itself is left.
-  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+  CHECK(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1);
 }
 
 TEST_CASE("JPEG and BMP are read") {
@@ -227,18 +210,17 @@ TEST_CASE("sixteen bits are reduced to eight") {
 TEST_CASE("errors name the file and the trouble") {
   const TemporaryFolder folder;
   const auto message = [](const fs::path& path) { return error_of([&] { read_image(path); }); };
-  CHECK(contains(message(folder.path / "none.png"), "none.png: no such file"));
-  CHECK(contains(message(folder.path), "a folder"));
+  CHECK(has(message(folder / "none.png"), "none.png: no such file"));
+  CHECK(has(message(folder.path()), "a folder"));
 
-  std::ofstream(folder.path / "empty.png");
-  CHECK(contains(message(folder.path / "empty.png"), "empty.png: the file is empty"));
-  std::ofstream(folder.path / "x.png") << "hello, I am text";
-  CHECK(
-      contains(message(folder.path / "x.png"), "x.png: not an image (PNG, JPEG, BMP, PGM and PPM are read)"));
+  std::ofstream(folder / "empty.png");
+  CHECK(has(message(folder / "empty.png"), "empty.png: the file is empty"));
+  std::ofstream(folder / "x.png") << "hello, I am text";
+  CHECK(has(message(folder / "x.png"), "x.png: not an image (PNG, JPEG, BMP, PGM and PPM are read)"));
 
-  CHECK(contains(error_of([&] { write_png(folder.path / "no" / "such" / "a.png", Image(2, 2, 1)); }),
-                 "a.png: cannot be created"));
-  CHECK_THROWS_AS(write_png(folder.path / "a.png", Image()), Error);
+  CHECK(has(error_of([&] { write_png(folder / "no" / "such" / "a.png", Image(2, 2, 1)); }),
+            "a.png: cannot be created"));
+  CHECK_THROWS_AS(write_png(folder / "a.png", Image()), Error);
   CHECK_THROWS_AS(encode_png(Image(2, 2, 2)), Error);
 }
 
@@ -249,17 +231,17 @@ TEST_CASE("a header that claims too much is refused before it is believed") {
   };
   set(16, 20'000);
   set(20, 10'000);
-  CHECK(contains(error_of([&] { decode_image(bytes, "huge.png"); }),
-                 "huge.png: 20000 x 10000 pixels are too many"));
+  CHECK(
+      has(error_of([&] { decode_image(bytes, "huge.png"); }), "huge.png: 20000 x 10000 pixels are too many"));
   set(16, 60'000);
   set(20, 60'000);
-  CHECK(contains(error_of([&] { decode_image(bytes, "vast.png"); }),
-                 "vast.png: 60000 x 60000 pixels are too many"));
+  CHECK(
+      has(error_of([&] { decode_image(bytes, "vast.png"); }), "vast.png: 60000 x 60000 pixels are too many"));
   set(16, 70'000);
   set(20, 1);
-  CHECK(contains(error_of([&] { decode_image(bytes, "wide.png"); }), "wide.png"));
+  CHECK(has(error_of([&] { decode_image(bytes, "wide.png"); }), "wide.png"));
   set(16, 0);
-  CHECK(contains(error_of([&] { decode_image(bytes, "zero.png"); }), "zero.png"));
+  CHECK(has(error_of([&] { decode_image(bytes, "zero.png"); }), "zero.png"));
 }
 
 TEST_CASE("files cut short are errors at every length") {
@@ -268,10 +250,10 @@ TEST_CASE("files cut short are errors at every length") {
     CHECK_NOTHROW(decode_image(bytes, "whole"));
     // A PNG may lack the checksum of its last chunk, which carries nothing.
     for (std::size_t length = 0; length + 4 < bytes.size(); length += length < 80 ? 1 : 7)
-      CHECK_MESSAGE(contains(error_of([&] {
-                               decode_image({bytes.data(), length}, "cut");
-                             }),
-                             "cannot read cut"),
+      CHECK_MESSAGE(has(error_of([&] {
+                          decode_image({bytes.data(), length}, "cut");
+                        }),
+                        "cannot read cut"),
                     "length " << length << " of " << bytes.size());
   }
 }
@@ -293,7 +275,7 @@ TEST_CASE("damaged and random bytes never do worse than throw") {
     for (int round = 0; round < 100; ++round) {
       auto bytes = bytes_of(magic);
       for (int i = 0; i < 200; ++i) bytes.push_back(static_cast<std::byte>(random.below(256)));
-      CHECK(contains(error_of([&] { decode_image(bytes, "random"); }), "cannot read random"));
+      CHECK(has(error_of([&] { decode_image(bytes, "random"); }), "cannot read random"));
     }
 }
 
@@ -374,7 +356,7 @@ TEST_CASE("paths") {
   CHECK(lines[1][6].y == 1);
   CHECK(parse_path("M1 2").at(0).size() == 1);
   for (const std::string_view bad : {"L1 2", "M1", "M1 2X", "M1 2L", "M1 2Q3 4", "M. .", "M123456789 1"})
-    CHECK(contains(error_of([&] { parse_path(bad); }), bad));
+    CHECK(has(error_of([&] { parse_path(bad); }), bad));
 }
 
 TEST_CASE("text: every letter has a shape, no byte breaks it") {
@@ -422,17 +404,17 @@ TEST_CASE("a contact sheet shows each picture and its mark") {
 TEST_CASE("the page of a contact sheet escapes its text and holds its pictures") {
   const TemporaryFolder folder;
   const Image image = noise(5, 4, 3);
-  write_contact_sheet_html(folder.path / "a.html", "<T>", "a & b",
+  write_contact_sheet_html(folder / "a.html", "<T>", "a & b",
                            {{image, "<script>\"1<2\"", false}, {image, "ok", true}});
-  std::ifstream file(folder.path / "a.html");
+  std::ifstream file(folder / "a.html");
   const std::string page((std::istreambuf_iterator<char>(file)), {});
-  CHECK(contains(page, "<title>&lt;T&gt;</title>"));
-  CHECK(contains(page, "a &amp; b"));
-  CHECK(contains(page, "&lt;script&gt;&quot;1&lt;2&quot;"));
-  CHECK(!contains(page, "<script>"));
-  CHECK(contains(page, "<figure class=\"bad\">"));
-  CHECK(contains(page, "src=\"data:image/png;base64,iVBORw0KGgo"));  // what every PNG begins with
-  CHECK(!contains(page, "http"));
+  CHECK(has(page, "<title>&lt;T&gt;</title>"));
+  CHECK(has(page, "a &amp; b"));
+  CHECK(has(page, "&lt;script&gt;&quot;1&lt;2&quot;"));
+  CHECK(!has(page, "<script>"));
+  CHECK(has(page, "<figure class=\"bad\">"));
+  CHECK(has(page, "src=\"data:image/png;base64,iVBORw0KGgo"));  // what every PNG begins with
+  CHECK(!has(page, "http"));
 }
 
 TEST_CASE("a chart draws its curves where they belong, whatever the numbers") {

@@ -15,6 +15,7 @@
 #include "models/recognizer/model.h"
 #include "models/recognizer/recognizer.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -50,15 +51,6 @@ void disturb(const Model& model) {
   for (int i = 0; i < 30; ++i)
     model.network->forward(
         Tensor::from(device, {4, model.spec().height, 64, 1}, noise(4 * model.spec().height * 64, 1)), pass);
-}
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
@@ -219,7 +211,7 @@ TEST_CASE("model: what is wrong with a file is said, with its name") {
     tensors.resize(tensors.size() - dropped);
     if (more) tensors.push_back({"left.over", Tensor::zeros(device, {1000})});
     write_safetensors(path, tensors, metadata);
-    return message_of([&] { load_model(path, device); });
+    return error_of([&] { load_model(path, device); });
   };
   CHECK(rewritten({}, 0, false) == "");
   for (const std::string& message :
@@ -234,7 +226,7 @@ TEST_CASE("model: what is wrong with a file is said, with its name") {
     CAPTURE(message);
     CHECK(message.find(path) != std::string::npos);
   }
-  CHECK(message_of([&] { load_model((folder / "missing").string(), device); }).find("missing") !=
+  CHECK(error_of([&] { load_model((folder / "missing").string(), device); }).find("missing") !=
         std::string::npos);
 }
 

@@ -14,6 +14,7 @@
 #include "models/synth/expressions.h"
 #include "models/synth/glyph_cell.h"
 #include "models/synth/glyphs.h"
+#include "tests/errors.h"
 
 using namespace tapeline;
 
@@ -48,13 +49,8 @@ int count_operators(const std::string& text) {
   return at == text.size() ? operators : -1;
 }
 
-std::string error_of(std::string_view options) {
-  try {
-    parse_expression_options(options);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_of_options(std::string_view options) {
+  return error_of([&] { parse_expression_options(options); });
 }
 
 }  // namespace
@@ -212,15 +208,15 @@ TEST_CASE("options") {
   CHECK(options.specks == 0);
   CHECK(parse_expression_options("operators=3").min_operators == 3);
 
-  CHECK(error_of("colour=red").find("unknown option \"colour\" (known: seed, operators") !=
+  CHECK(error_of_options("colour=red").find("unknown option \"colour\" (known: seed, operators") !=
         std::string::npos);
-  CHECK(error_of("seed").find("\"seed\" is not NAME=VALUE") != std::string::npos);
+  CHECK(error_of_options("seed").find("\"seed\" is not NAME=VALUE") != std::string::npos);
   for (const std::string_view bad :
        {"seed=", "seed=-1", "seed=x", "seed=18446744073709551616", "operators=0", "operators=9",
         "operators=3-2", "operators=2-", "operators=-", "brackets=1.5", "brackets=nan", "width=0",
         "width=99999999999", "height=60px", "specks=-1"}) {
     const std::string name(bad.substr(0, bad.find('=')));
-    CHECK_MESSAGE(error_of(bad).find(name) != std::string::npos, bad);
+    CHECK_MESSAGE(error_of_options(bad).find(name) != std::string::npos, bad);
   }
-  CHECK(!error_of("seed=1&&width=100").empty());
+  CHECK(!error_of_options("seed=1&&width=100").empty());
 }

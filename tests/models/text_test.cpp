@@ -7,27 +7,12 @@
 #include "models/text/edit_distance.h"
 #include "models/text/expression.h"
 #include "models/text/utf8.h"
+#include "tests/errors.h"
 
 using namespace tapeline;
 using namespace std::string_literals;
 
-namespace {
-
-/// Whether `call` throws an Error whose text has `part` in it.
-template <typename Call>
-bool fails_with(Call call, std::string_view part) {
-  try {
-    call();
-  } catch (const Error& error) {
-    CAPTURE(std::string(error.what()));
-    const bool found = std::string_view(error.what()).find(part) != std::string_view::npos;
-    CHECK(found);
-    return found;
-  }
-  return false;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("utf8: every length of character goes there and back") {
   const std::u32string characters = U"a\u007F\u0080é\u07FF\u0800€\uFFFF\U00010000\U0010FFFF";

@@ -4,18 +4,14 @@
 
 #include "engine/error.h"
 #include "models/json_field.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
 namespace {
 
-std::string error_of(const nlohmann::json& training) {
-  try {
-    options_of_training(training);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_of_json(const nlohmann::json& training) {
+  return error_of([&] { options_of_training(training); });
 }
 
 }  // namespace
@@ -77,17 +73,17 @@ TEST_CASE("the options of a checkpoint are of their types and sizes, or the fiel
     changed[row.part][row.name] = row.value;
     CAPTURE(row.name);
     CAPTURE(row.value.dump());
-    const std::string error = error_of(changed);
+    const std::string error = error_of_json(changed);
     CHECK(error.starts_with("training options: \"" + std::string(row.name) + "\" must be a "));
     changed[row.part].erase(row.name);
-    CHECK(error_of(changed) == error);
+    CHECK(error_of_json(changed) == error);
   }
   for (const char* part : {"options", "length"}) {
     nlohmann::json changed = whole;
     changed[part] = 7;
-    CHECK(error_of(changed).starts_with("training options: "));
+    CHECK(error_of_json(changed).starts_with("training options: "));
     changed.erase(part);
-    CHECK(error_of(changed).find("holds no training to go on with") != std::string::npos);
+    CHECK(error_of_json(changed).find("holds no training to go on with") != std::string::npos);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -22,13 +23,8 @@ TrainState some_state() {
   return state;
 }
 
-std::string error_of(const nlohmann::json& training) {
-  try {
-    TrainState::read(training);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_of_json(const nlohmann::json& training) {
+  return error_of([&] { TrainState::read(training); });
 }
 
 }  // namespace
@@ -93,20 +89,20 @@ TEST_CASE("train state: a field that is missing or cannot be is named") {
     changed[row.object][row.field] = row.value;
     CAPTURE(row.field);
     CAPTURE(row.value.dump());
-    const std::string error = error_of(changed);
+    const std::string error = error_of_json(changed);
     CHECK(error.starts_with("\"" + std::string(row.field) + "\" must be a "));
     changed[row.object].erase(row.field);
-    CHECK(error_of(changed) == error);
+    CHECK(error_of_json(changed) == error);
   }
   for (const nlohmann::json& steps :
        {nlohmann::json(7), nlohmann::json{-1}, nlohmann::json{"3"}, nlohmann::json{{"a", 1}}}) {
     nlohmann::json changed = whole;
     changed["skipped_steps"] = steps;
-    CHECK(error_of(changed).starts_with("\"skipped_steps\" must be "));
+    CHECK(error_of_json(changed).starts_with("\"skipped_steps\" must be "));
   }
   whole.erase("state");
-  CHECK(error_of(whole) == "\"state\" is missing");
-  CHECK_FALSE(error_of({{"state", 7}}).empty());
+  CHECK(error_of_json(whole) == "\"state\" is missing");
+  CHECK_FALSE(error_of_json({{"state", 7}}).empty());
 }
 
 }  // namespace tapeline

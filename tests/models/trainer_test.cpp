@@ -13,6 +13,7 @@
 #include "models/training/train_log.h"
 #include "models/training/trainer.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -211,12 +212,7 @@ TEST_CASE("trainer: a loss that is not finite stops it, names the images, and le
   options.clip = 0;
   options.decay = "";
   options.evaluate_every = 1;
-  std::string message;
-  try {
-    train(options, open_device("cpu"), {});
-  } catch (const Error& error) {
-    message = error.what();
-  }
+  const std::string message = error_of([&] { train(options, open_device("cpu"), {}); });
   CAPTURE(message);
   CHECK(message.find("the loss of step") != std::string::npos);
   CHECK_NOTHROW(load_model(last_of(options), open_device("cpu")));

@@ -6,18 +6,14 @@
 #include "models/network/geometry.h"
 #include "models/network/presets.h"
 #include "models/network/vgsl.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
 namespace {
 
-std::string error_of(std::string_view text) {
-  try {
-    trace(parse_vgsl(text), 100, 11);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_of_network(std::string_view text) {
+  return error_of([&] { trace(parse_vgsl(text), 100, 11); });
 }
 
 }  // namespace
@@ -45,7 +41,7 @@ TEST_CASE("vgsl: every layer with all it can say") {
 }
 
 TEST_CASE("vgsl: what is wrong is named, with its place") {
-  CHECK(error_of("") ==
+  CHECK(error_of_network("") ==
         "network \"\": at position 1 (the end): expected [batch,height,width,channels at its beginning, such "
         "as "
         "[1,60,180,1");
@@ -70,7 +66,7 @@ TEST_CASE("vgsl: what is wrong is named, with its place") {
                            "[1,48,0,1 ((((((((((I)))))))))) O1c]",
                            "[1,48,0,1 Q O1c]"}) {
     CAPTURE(text);
-    const std::string error = error_of(text);
+    const std::string error = error_of_network(text);
     CHECK(error.find("at position") != std::string::npos);
   }
 }
@@ -84,7 +80,7 @@ TEST_CASE("geometry: layers that do not fit together are named") {
         "[1,8,0,1 Cr255,255,65536 Cr255,255,65536 S1(1x0)1,3 O1c]",
         "[1,4096,0,1 Cr1,1,65536 S1(1x0)1,3 O1c]"}) {
     CAPTURE(text);
-    CHECK(error_of(text).find("layer ") != std::string::npos);
+    CHECK(error_of_network(text).find("layer ") != std::string::npos);
   }
 }
 

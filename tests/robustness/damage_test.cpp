@@ -7,6 +7,7 @@
 #include "engine/error.h"
 #include "engine/io/digest.h"
 #include "engine/io/safetensors.h"
+#include "tests/errors.h"
 #include "tests/robustness/faults.h"
 #include "tests/robustness/material.h"
 
@@ -14,13 +15,8 @@ namespace tapeline {
 
 namespace {
 
-std::string error_of(const std::string& bytes) {
-  try {
-    Safetensors::parse(std::as_bytes(std::span(bytes)), "model");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_of_model(const std::string& bytes) {
+  return error_of([&] { Safetensors::parse(std::as_bytes(std::span(bytes)), "model"); });
 }
 
 }  // namespace
@@ -35,7 +31,7 @@ TEST_CASE("digest: the published values of XXH64") {
 
 TEST_CASE("damage: any flipped bit is found, and in the data the tensor is named") {
   const std::string whole = file_bytes(material().model);
-  REQUIRE(error_of(whole).empty());
+  REQUIRE(error_of_model(whole).empty());
   std::uint64_t header = 0;
   std::memcpy(&header, whole.data(), sizeof header);
   const Safetensors file = Safetensors::parse(std::as_bytes(std::span(whole)), "model");
@@ -43,7 +39,7 @@ TEST_CASE("damage: any flipped bit is found, and in the data the tensor is named
   for (std::size_t bit = 0; bit < 8 * whole.size(); bit += is_slow() ? 13 : 1) {
     std::string damaged = whole;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
-    const std::string error = error_of(damaged);
+    const std::string error = error_of_model(damaged);
     ++flips;
     missed += error.empty();
     if (bit / 8 < 8 + header) continue;
@@ -60,7 +56,7 @@ TEST_CASE("damage: a file cut short at any length is refused") {
   const std::string whole = file_bytes(material().model);
   std::size_t missed = 0;
   for (std::size_t length = 0; length < whole.size(); length += is_slow() ? 17 : 1)
-    missed += error_of(whole.substr(0, length)).empty();
+    missed += error_of_model(whole.substr(0, length)).empty();
   CHECK(missed == 0);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 
@@ -40,7 +41,6 @@ struct Parts {
 };
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b);
-bool has(const std::string& text, const std::string& part);
 std::string file_bytes(const std::string& path);
 void write_bytes(const std::string& path, const std::string& bytes);
 

@@ -16,6 +16,7 @@
 #include "apps/decoder_sandbox.h"
 #include "apps/syscall_filter.h"
 #include "engine/error.h"
+#include "tests/errors.h"
 #include "tests/robustness/faults.h"
 #include "tests/robustness/material.h"
 
@@ -96,13 +97,8 @@ Image bad_decoder(std::span<const std::byte> bytes, std::string_view name, int c
 
 std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
-std::string error_of(DecoderSandbox& sandbox, const std::string& bytes) {
-  try {
-    sandbox.decode(as_bytes(bytes), "x.png");
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
+std::string error_of_picture(DecoderSandbox& sandbox, const std::string& bytes) {
+  return error_of([&] { sandbox.decode(as_bytes(bytes), "x.png"); });
 }
 
 }  // namespace
@@ -139,7 +135,7 @@ TEST_CASE("sandbox: a decoder that does anything but decode is ended and told of
       rows.push_back(row);
   for (const Row& row : rows) {
     CAPTURE(row.does);
-    const std::string error = error_of(sandbox, row.does);
+    const std::string error = error_of_picture(sandbox, row.does);
     CHECK(has(error, row.words));
     CHECK(error.starts_with("cannot read x.png"));
     CHECK(error.size() <= 1000);
@@ -161,7 +157,7 @@ TEST_CASE("sandbox: pictures on many threads are those that are decoded without 
       threads.emplace_back([&, t] {
         for (int i = 0; i < 10; ++i)
           if ((i + t) % 3 == 0)
-            told += has(error_of(sandbox, "no picture"), "x.png: not an image");
+            told += has(error_of_picture(sandbox, "no picture"), "x.png: not an image");
           else
             right += sandbox.decode(as_bytes(picture), "a").pixels == expected.pixels;
       });

@@ -13,18 +13,10 @@
 #include "engine/ops/ops.h"
 #include "engine/optim/optimizer.h"
 #include "engine/random.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 namespace {
-
-std::string message_of(const std::string& id) {
-  try {
-    open_device(id);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 std::vector<float> draw(std::size_t count) {
   Random random(3);
@@ -49,8 +41,8 @@ void check_transfers(const Device& device) {
 }  // namespace
 
 TEST_CASE("vulkan: a device that is not there is named, with those that are") {
-  CHECK(message_of("vulkan:99").find("vulkan") != std::string::npos);
-  CHECK(message_of("vulkan:no such name").find("vulkan") != std::string::npos);
+  CHECK(has(error_of([] { open_device("vulkan:99"); }), "vulkan"));
+  CHECK(has(error_of([] { open_device("vulkan:no such name"); }), "vulkan"));
 }
 
 TEST_CASE("vulkan: transfers, in place and through the staging buffer") {

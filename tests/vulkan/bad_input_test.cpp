@@ -10,13 +10,12 @@
 #include "engine/io/atomic_file.h"
 #include "tests/apps/program.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 
 namespace tapeline {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// An environment variable for as long as it lives.
 class Variable {

@@ -10,24 +10,13 @@
 #include "engine/ops/ops.h"
 #include "models/training/trainer.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 #include "tests/vulkan/replaced.h"
 
 namespace tapeline {
 namespace {
 
 using testing::Replaced;
-
-template <typename Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 VkDevice waited_for = VK_NULL_HANDLE;
 template <VkResult result>

@@ -17,6 +17,7 @@
 #include "models/recognizer/recognizer.h"
 #include "tests/apps/program.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/errors.h"
 #include "tests/vulkan/replaced.h"
 
 namespace tapeline {
@@ -24,15 +25,8 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 std::string refusal() {
-  try {
-    open_device("vulkan", {.precision = Precision::fp16});
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return error_of([] { open_device("vulkan", {.precision = Precision::fp16}); });
 }
 
 bool offers_fp16(const Device& device) {

@@ -10,6 +10,7 @@
 #include "engine/optim/optimizer.h"
 #include "engine/program.h"
 #include "engine/random.h"
+#include "tests/errors.h"
 #include "tests/vulkan/replaced.h"
 
 namespace tapeline {
@@ -145,15 +146,6 @@ void check_close(const std::vector<std::vector<float>>& results,
       off += !(std::abs(double{results[i][k]} - wanted[i][k]) <= 1e-5 * largest);
     CHECK(off == 0);
   }
-}
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
