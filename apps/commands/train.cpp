@@ -201,7 +201,6 @@ std::function<int()> define_train(Arguments& arguments) {
   auto given = std::make_shared<TrainArguments>();
   Overrides overrides(arguments);
   TrainOptions& o = given->options;
-  constexpr std::int64_t kMost = INT64_MAX / 2;
   arguments.option("--preset", given->preset,
                    "A network and how to train it, by name; `tapeline inspect NAME` shows it");
   overrides.option("--network", o, &TrainOptions::network, "A network in VGSL instead");
@@ -210,12 +209,14 @@ std::function<int()> define_train(Arguments& arguments) {
   arguments.option("--split", given->data.split,
                    "Shares of --data to train and to validate on, such as 0.8:0.2, by content");
   arguments.option<std::int64_t>("--limit", given->data.limit, "Train on the first so many images; 0: all", 0,
-                                 kMost);
+                                 INT64_MAX);
   arguments.option("-o,--output", o.output,
                    "Folder for best.safetensors, last.safetensors, log.jsonl and curves.png");
-  overrides.option("--steps", o, &TrainOptions::steps, "How long: so many batches,", std::int64_t{0}, kMost);
-  overrides.option("--epochs", o, &TrainOptions::epochs, "or times through the data,", 0.0, 1e9);
-  overrides.option("--minutes", o, &TrainOptions::minutes, "or minutes", 0.0, 1e7);
+  overrides.option("--steps", o, &TrainOptions::steps, "How long: so many batches,", std::int64_t{0},
+                   TrainOptions::kMostSteps);
+  overrides.option("--epochs", o, &TrainOptions::epochs, "or times through the data,", 0.0,
+                   TrainOptions::kMostEpochs);
+  overrides.option("--minutes", o, &TrainOptions::minutes, "or minutes", 0.0, TrainOptions::kMostMinutes);
   overrides.option("--batch", o, &TrainOptions::batch, "Images a step", 1, 65536);
   overrides.option("--seed", o, &TrainOptions::seed, "Of weights, order, augmentation and dropout");
   overrides.option("--optimizer", o, &TrainOptions::optimizer,
@@ -230,9 +231,10 @@ std::function<int()> define_train(Arguments& arguments) {
                    1e9);
   overrides.option("--augment", o, &TrainOptions::augment, "none, light, strong, or such as strong,rotate=5");
   overrides.option("--evaluate-every", o, &TrainOptions::evaluate_every,
-                   "Steps between evaluations and checkpoints", std::int64_t{1}, kMost);
+                   "Steps between evaluations and checkpoints", std::int64_t{1}, TrainOptions::kMostSteps);
   overrides.option("--patience", o, &TrainOptions::patience,
-                   "End after so many evaluations without a better one; 0: never", 0, 1'000'000);
+                   "End after so many evaluations without a better one; 0: never", 0,
+                   TrainOptions::kMostPatience);
   overrides.option("--charset", o, &TrainOptions::charset,
                    "Characters to learn; default: those of the labels");
   arguments.flag("--strict", o.strict,

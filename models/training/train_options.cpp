@@ -28,13 +28,14 @@ void each_field(Options& o, Visit&& visit) {
   visit("augment", o.augment);
 }
 
-template <typename T>
-void get_field(const nlohmann::json& json, const char* name, T& to) {
+/// `bounds`: the lowest and the highest of a number.
+template <typename T, typename... Bounds>
+void get_field(const nlohmann::json& json, const char* name, T& to, Bounds... bounds) {
   try {
     if constexpr (std::is_same_v<T, std::string>)
       to = read_text(json, name);
     else
-      to = read_number<T>(json, name);
+      to = read_number<T>(json, name, bounds...);
   } catch (const Error& error) {
     throw Error("training options: {}", error.what());
   }
@@ -58,11 +59,11 @@ TrainOptions options_of_training(const nlohmann::json& training) {
     throw Error("holds no training to go on with; `tapeline train` without --resume begins one");
   TrainOptions result;
   from_json(*options, result);
-  get_field(*length, "steps", result.steps);
-  get_field(*length, "epochs", result.epochs);
-  get_field(*length, "minutes", result.minutes);
-  get_field(*length, "evaluate_every", result.evaluate_every);
-  get_field(*length, "patience", result.patience);
+  get_field(*length, "steps", result.steps, std::int64_t{0}, TrainOptions::kMostSteps);
+  get_field(*length, "epochs", result.epochs, 0.0, TrainOptions::kMostEpochs);
+  get_field(*length, "minutes", result.minutes, 0.0, TrainOptions::kMostMinutes);
+  get_field(*length, "evaluate_every", result.evaluate_every, std::int64_t{1}, TrainOptions::kMostSteps);
+  get_field(*length, "patience", result.patience, 0, TrainOptions::kMostPatience);
   return result;
 }
 

@@ -10,6 +10,10 @@
 namespace tapeline {
 
 struct TrainOptions {
+  static constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+  static constexpr double kMostEpochs = 1e9, kMostMinutes = 1e7;
+  static constexpr int kMostPatience = 1'000'000;
+
   std::string network;  // VGSL
   std::string charset;  // empty: the characters of the labels
   std::string data,
@@ -43,7 +47,7 @@ nlohmann::json to_json(const TrainOptions& options);
 void from_json(const nlohmann::json& json, TrainOptions& options);
 
 /// The options that a model's `training` metadata, an object, tells, for --resume: all of to_json(), and the
-/// length. Throws Error, naming the field, where it holds no such options.
+/// length. Throws Error, naming the field, where it holds no such options, or a length beyond those above.
 TrainOptions options_of_training(const nlohmann::json& training);
 
 /// The same of the checkpoint last.safetensors in `folder`, as which they go on. Throws where there is none.

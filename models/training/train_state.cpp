@@ -3,14 +3,9 @@
 #include <algorithm>
 
 #include "models/json_field.h"
+#include "models/training/train_options.h"
 
 namespace tapeline {
-
-namespace {
-
-constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
-
-}  // namespace
 
 bool TrainState::improve(const Evaluation& e) {
   const bool better = e.exact() > best_exact || (e.exact() == best_exact && e.cer() < best_cer);
@@ -37,16 +32,17 @@ TrainState TrainState::read(const nlohmann::json& training) {
   const auto state = training.find("state");
   if (state == training.end()) throw Error("\"state\" is missing");
   TrainState read;
-  read.step = read_number<std::int64_t>(*state, "step", 0, kMostSteps);
+  read.step = read_number<std::int64_t>(*state, "step", 0, TrainOptions::kMostSteps);
   read.best_exact = read_number<double>(*state, "best_exact");
   read.best_cer = read_number<double>(*state, "best_cer");
-  read.best_step = read_number<std::int64_t>(*state, "best_step", 0, kMostSteps);
+  read.best_step = read_number<std::int64_t>(*state, "best_step", 0, TrainOptions::kMostSteps);
   read.stale = read_number<int>(*state, "stale", 0, 1 << 30);
   if (const auto skipped = training.find("skipped_steps"); skipped != training.end()) {
     if (!skipped->is_array()) throw Error("\"skipped_steps\" must be a list");
     for (const nlohmann::json& step : *skipped) {
-      const auto number = number_of<std::int64_t>(step, 0, kMostSteps);
-      if (!number) throw Error("\"skipped_steps\" must be whole numbers from 0 to {}", kMostSteps);
+      const auto number = number_of<std::int64_t>(step, 0, TrainOptions::kMostSteps);
+      if (!number)
+        throw Error("\"skipped_steps\" must be whole numbers from 0 to {}", TrainOptions::kMostSteps);
       read.skipped_steps.push_back(*number);
     }
   }

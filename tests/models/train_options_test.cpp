@@ -66,7 +66,9 @@ TEST_CASE("the options of a checkpoint are of their types and sizes, or the fiel
       {"options", "clip", "x"},     {"options", "learning_rate", true},
       {"options", "network", 7},    {"options", "augment", nullptr},
       {"length", "steps", 1e30},    {"length", "patience", 1ll << 40},
-      {"length", "epochs", "many"},
+      {"length", "epochs", "many"}, {"length", "epochs", 1e300},
+      {"length", "minutes", 1e8},   {"length", "steps", -1},
+      {"length", "patience", -1},   {"length", "evaluate_every", 0},
   };
   for (const Row& row : rows) {
     nlohmann::json changed = whole;
