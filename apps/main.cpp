@@ -30,25 +30,44 @@ constexpr tapeline::Command kCommands[] = {
 
 constexpr const char* kOutOfMemory = "out of memory; a smaller --batch may help";
 
-/// Libraries that we use run out of memory in functions that promise not to throw, which ends the program
-/// here.
-[[noreturn]] void end_without_memory() {
+thread_local bool memory_ran_out = false;
+
+/// What `new` calls when there is no memory.
+[[noreturn]] void note_and_throw() {
+  memory_ran_out = true;
+  throw std::bad_alloc();
+}
+
+/// Whether the program ends for want of memory. Inlined functions that promise not to throw end it before
+/// there is a current exception.
+bool ends_without_memory() {
+  const std::exception_ptr error = std::current_exception();
+  if (!error) return memory_ran_out && std::uncaught_exceptions() > 0;
   try {
-    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+    std::rethrow_exception(error);
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "tapeline: %s\n", kOutOfMemory);
-    std::_Exit(1);
+    return true;
   } catch (...) {
+    return false;
   }
-  std::abort();
+}
+
+/// Libraries that we use run out of memory in functions that promise not to throw (libstdc++, where it lists
+/// a folder), which ends the program here.
+[[noreturn]] void end() {
+  if (!ends_without_memory()) std::abort();
+  std::fprintf(stderr, "tapeline: %s\n", kOutOfMemory);
+  std::_Exit(1);
 }
 
 /// Of what was not understood; such messages list what there is, a line each.
 std::string printable_lines(const std::string& text) {
   std::istringstream lines(text);
   std::string result;
-  for (std::string line; std::getline(lines, line);)
-    result += (result.empty() ? "" : "\n") + tapeline::printable(line);
+  for (std::string line; std::getline(lines, line);) {
+    if (!result.empty()) result += '\n';
+    result += tapeline::printable(line);
+  }
   return result;
 }
 
@@ -64,7 +83,8 @@ int fail(const char* what, int status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::set_terminate(end_without_memory);
+  std::set_new_handler(note_and_throw);
+  std::set_terminate(end);
   tapeline::on_warning(
       [](const std::string& text) { fmt::print(stderr, "tapeline: {}\n", tapeline::printable(text)); });
   try {

@@ -72,6 +72,7 @@ void at_new() {
   if (number != at || (fault != Fault::no_memory && fault != Fault::killed_at_new)) return;
   state->happened = true;
   if (fault == Fault::killed_at_new) die();
+  if (const std::new_handler handler = std::get_new_handler()) handler();
   throw std::bad_alloc();
 }
 
