@@ -68,7 +68,7 @@ int run_tuning(const BenchArguments& arguments) {
   Table table({"kernel", "size", "fastest", "ms of each"});
   for (const TunedKernel& k : kernels) {
     std::string all;
-    nlohmann::json ms;
+    nlohmann::json ms = nlohmann::json::object();
     for (const auto& [name, milliseconds] : k.ways) {
       all += fmt::format("{}{} {:.3f}", all.empty() ? "" : ", ", name, milliseconds);
       ms[name] = milliseconds;

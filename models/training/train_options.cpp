@@ -44,7 +44,7 @@ void get_field(const nlohmann::json& json, const char* name, T& to, Bounds... bo
 }  // namespace
 
 nlohmann::json to_json(const TrainOptions& options) {
-  nlohmann::json json;
+  nlohmann::json json = nlohmann::json::object();  // a null one crashes where its first field finds no memory
   each_field(options, [&](const char* name, const auto& value) { json[name] = value; });
   return json;
 }
