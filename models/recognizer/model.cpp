@@ -61,7 +61,8 @@ Model load_model(const std::string& path, const Device& device) {
   const Safetensors file = Safetensors::read(path);
   try {
     ModelMetadata said = ModelMetadata::of(file);
-    Model model{std::move(said.charset), said.preprocess, std::move(said.metrics), std::move(said.training)};
+    Model model{std::move(said.charset), said.preprocess, std::move(said.metrics), std::move(said.training),
+                nullptr};
     {
       const NoInit weights_are_read;
       Random unused(0, 1);
@@ -71,7 +72,7 @@ Model load_model(const std::string& path, const Device& device) {
     load_weights(model, file);
     return model;
   } catch (const Error& error) {
-    if (std::string_view(error.what()).starts_with(path)) throw;
+    if (std::string_view(error.what()).starts_with(path + ": ")) throw;
     throw Error("{}: {}", path, error.what());
   }
 }
